@@ -1,0 +1,233 @@
+//! The interpreter: each write to the port goes in, what the replayer must do comes out.
+//!
+//! It holds no machine state and does nothing itself, so the shim and the runner cannot differ in what a plan means.
+
+use crate::IntermediateAddress;
+use crate::plan::{Injection, MAX_STEPS, Plan};
+use crate::port::{Announcement, End, MAGIC, Register, VERSION, Window};
+
+/// What one access to the port asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "an injection that is dropped is an abort that never comes"]
+pub enum Reaction {
+    /// An announcement that no step speaks of.
+    Announced {
+        /// Which one.
+        announcement: Announcement,
+        /// In which window.
+        window: Window,
+    },
+    /// Do this now, before the guest goes on.
+    Inject {
+        /// The step that fired, counted from zero.
+        step: u16,
+        /// What it does.
+        injection: Injection,
+        /// The announcement that made it fire.
+        announcement: Announcement,
+        /// In which window.
+        window: Window,
+    },
+    /// The guest has named its journal: both registers are written.
+    Journal {
+        /// Where it begins.
+        address: IntermediateAddress,
+        /// Its length in bytes. Not yet checked against the guest's memory: the replayer must.
+        length: u64,
+    },
+    /// The first half of the journal's place; nothing to do.
+    Noted,
+    /// The guest says that it is done.
+    End(End),
+    /// An access that no register takes: wrong offset, width, or direction. It has no effect.
+    Refused,
+}
+
+/// A plan, and how far it has gone.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    plan: Plan,
+    seen: [u32; MAX_STEPS],
+    fired: [u32; MAX_STEPS],
+    journal: IntermediateAddress,
+}
+
+impl Interpreter {
+    /// At the plan's beginning.
+    #[must_use]
+    pub const fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            seen: [0; MAX_STEPS],
+            fired: [0; MAX_STEPS],
+            journal: IntermediateAddress(0),
+        }
+    }
+
+    /// What a read of `width` bytes at `offset` gives. Anything but a readable register gives zero.
+    #[must_use]
+    pub const fn read(&self, offset: u64, width: usize) -> u64 {
+        match (Register::at(offset), width) {
+            (Some(Register::Magic), 8) => MAGIC,
+            (Some(Register::Version), 8) => VERSION,
+            _ => 0,
+        }
+    }
+
+    /// Takes a write of `width` bytes at `offset`.
+    pub fn write(&mut self, offset: u64, width: usize, value: u64) -> Reaction {
+        let Some(register) = Register::at(offset).filter(|_| width == 8) else {
+            return Reaction::Refused;
+        };
+        match register {
+            Register::Magic | Register::Version => Reaction::Refused,
+            Register::JournalAddress => {
+                self.journal = IntermediateAddress(value);
+                Reaction::Noted
+            }
+            Register::JournalLength => Reaction::Journal {
+                address: self.journal,
+                length: value,
+            },
+            Register::Checkpoint => self.announce(Window::Checkpoint, value),
+            Register::Border => self.announce(Window::Border, value),
+            Register::Kernel => self.announce(Window::Kernel, value),
+            Register::User => self.announce(Window::User, value),
+            Register::End => Reaction::End(End::from_word(value)),
+        }
+    }
+
+    /// How often each step has fired, in the plan's order.
+    pub fn fired(&self) -> impl Iterator<Item = u32> + '_ {
+        self.plan.steps().zip(self.fired).map(|(_, fired)| fired)
+    }
+
+    fn announce(&mut self, window: Window, word: u64) -> Reaction {
+        let announcement = Announcement::from_word(word);
+        let counts = self.seen.iter_mut().zip(self.fired.iter_mut());
+        for (index, (step, (seen, fired))) in self.plan.steps().zip(counts).enumerate() {
+            if !step.matches(window, announcement) {
+                continue;
+            }
+            *seen = seen.saturating_add(1);
+            if *seen <= step.skip || (step.times != 0 && *fired >= step.times) {
+                continue;
+            }
+            *fired = fired.saturating_add(1);
+            let step_number = u16::try_from(index).unwrap_or(u16::MAX);
+            return Reaction::Inject {
+                step: step_number,
+                injection: step.injection,
+                announcement,
+                window,
+            };
+        }
+        Reaction::Announced { announcement, window }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Step;
+
+    fn announcement(task: u16, number: u16) -> u64 {
+        Announcement {
+            task,
+            number,
+            page: IntermediateAddress(0x8000_0000),
+        }
+        .to_word()
+    }
+
+    fn injected(reaction: Reaction) -> Option<u16> {
+        match reaction {
+            Reaction::Inject { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_step_fires_for_its_task_number_and_window_alone() {
+        let step = Step {
+            task: Some(1),
+            number: 7,
+            window: Window::User,
+            skip: 0,
+            times: 0,
+            injection: Injection::Hole,
+        };
+        let mut i = Interpreter::new(Plan::new(&[step]).unwrap());
+        assert_eq!(injected(i.write(0x1000, 8, announcement(1, 7))), Some(0));
+        for (offset, task, number) in [
+            (0x20, 1, 7),
+            (0x28, 1, 7),
+            (0x30, 1, 7),
+            (0x1000, 2, 7),
+            (0x1000, 1, 8),
+        ] {
+            assert_eq!(injected(i.write(offset, 8, announcement(task, number))), None);
+        }
+    }
+
+    #[test]
+    fn skip_and_times_count_matching_announcements() {
+        let step = Step {
+            task: None,
+            number: 1,
+            window: Window::Checkpoint,
+            skip: 2,
+            times: 2,
+            injection: Injection::Hole,
+        };
+        let mut i = Interpreter::new(Plan::new(&[step]).unwrap());
+        let fired: [bool; 6] =
+            [1, 2, 3, 4, 5, 6].map(|task| injected(i.write(0x20, 8, announcement(task, 1))).is_some());
+        assert_eq!(fired, [false, false, true, true, false, false]);
+        assert!(i.fired().eq([2]));
+    }
+
+    #[test]
+    fn a_used_up_step_lets_the_next_one_speak() {
+        let step = Step {
+            task: None,
+            number: 1,
+            window: Window::Checkpoint,
+            skip: 0,
+            times: 1,
+            injection: Injection::Hole,
+        };
+        let mut i = Interpreter::new(Plan::new(&[step, step]).unwrap());
+        let fired: [Option<u16>; 3] =
+            core::array::from_fn(|_| injected(i.write(0x20, 8, announcement(1, 1))));
+        assert_eq!(fired, [Some(0), Some(1), None]);
+    }
+
+    #[test]
+    fn no_access_but_a_register_of_its_width_has_an_effect() {
+        let mut i = Interpreter::new(Plan::EMPTY);
+        for offset in (0..0x2010).chain([u64::MAX]) {
+            for width in [0, 1, 2, 4, 16] {
+                assert_eq!(i.write(offset, width, u64::MAX), Reaction::Refused);
+                assert_eq!(i.read(offset, width), 0);
+            }
+        }
+        assert_eq!(i.write(0, 8, 1), Reaction::Refused);
+        assert_eq!(i.read(0, 8), u64::from_le_bytes(*b"SEAWALLP"));
+        assert_eq!(i.read(8, 8), 1);
+        assert_eq!(i.read(0x10, 8), 0);
+    }
+
+    #[test]
+    fn the_journal_is_known_once_both_halves_are() {
+        let mut i = Interpreter::new(Plan::EMPTY);
+        assert_eq!(i.write(0x10, 8, 0x9000_0000), Reaction::Noted);
+        assert_eq!(
+            i.write(0x18, 8, 0x4000),
+            Reaction::Journal {
+                address: IntermediateAddress(0x9000_0000),
+                length: 0x4000
+            }
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The replay port: a device of two pages by which the guest says where it is.
+//!
+//! The device tree names it with [`COMPATIBLE`]. All registers are 64 bits wide and little endian; a replayer ignores
+//! and counts every other access, and reads of write-only registers give zero. The second page holds one register
+//! alone, so that a kernel can map it into a program: a write from EL0 lets an SError arrive while that program runs.
+//!
+//! | offset | name | access | meaning |
+//! | --- | --- | --- | --- |
+//! | 0x0000 | [`Register::Magic`] | r | [`MAGIC`] |
+//! | 0x0008 | [`Register::Version`] | r | [`VERSION`] |
+//! | 0x0010 | [`Register::JournalAddress`] | w | IPA of the guest's journal |
+//! | 0x0018 | [`Register::JournalLength`] | w | its length in bytes |
+//! | 0x0020 | [`Register::Checkpoint`] | w | an [`Announcement`], made after the kernel's border was synchronised |
+//! | 0x0028 | [`Register::Border`] | w | an [`Announcement`], made between exception entry and the border's ESB |
+//! | 0x0030 | [`Register::Kernel`] | w | an [`Announcement`] of what the kernel itself is about to touch |
+//! | 0x0038 | [`Register::End`] | w | the guest is done: an [`End`] |
+//! | 0x1000 | [`Register::User`] | w | an [`Announcement`] without a page, from EL0 |
+
+use crate::IntermediateAddress;
+
+/// The `compatible` string of the port's device-tree node.
+pub const COMPATIBLE: &str = "seawall,replay-port";
+/// What [`Register::Magic`] reads: `SEAWALLP` in little-endian bytes.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"SEAWALLP");
+/// What [`Register::Version`] reads.
+pub const VERSION: u64 = 1;
+/// Size of the port in bytes.
+pub const SIZE: u64 = 0x2000;
+/// Offset of the page that may be mapped into EL0.
+pub const USER_PAGE: u64 = 0x1000;
+
+/// The port's registers, by offset in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+#[expect(missing_docs, reason = "the module's table says what each is")]
+pub enum Register {
+    Magic = 0x0000,
+    Version = 0x0008,
+    JournalAddress = 0x0010,
+    JournalLength = 0x0018,
+    Checkpoint = 0x0020,
+    Border = 0x0028,
+    Kernel = 0x0030,
+    End = 0x0038,
+    User = 0x1000,
+}
+
+impl Register {
+    /// The register at `offset`, if there is one.
+    #[must_use]
+    pub const fn at(offset: u64) -> Option<Self> {
+        Some(match offset {
+            0x0000 => Self::Magic,
+            0x0008 => Self::Version,
+            0x0010 => Self::JournalAddress,
+            0x0018 => Self::JournalLength,
+            0x0020 => Self::Checkpoint,
+            0x0028 => Self::Border,
+            0x0030 => Self::Kernel,
+            0x0038 => Self::End,
+            0x1000 => Self::User,
+            _ => return None,
+        })
+    }
+
+    /// Its offset from the port's base, in bytes.
+    #[must_use]
+    pub const fn offset(self) -> u64 {
+        self as u64
+    }
+}
+
+/// In which of its states the guest wrote an announcement; each has a register of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum Window {
+    /// The kernel, for a task that will touch the page once it runs again.
+    Checkpoint = 0,
+    /// The kernel, after exception entry and before the ESB that synchronises the border: what pends here became
+    /// pending while SErrors were masked, and belongs to the task that ran before the border.
+    Border = 1,
+    /// The kernel, for itself.
+    Kernel = 2,
+    /// A program in EL0.
+    User = 3,
+}
+
+impl Window {
+    /// The window with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Checkpoint,
+            1 => Self::Border,
+            2 => Self::Kernel,
+            3 => Self::User,
+            _ => return None,
+        })
+    }
+
+    /// The register that an announcement in this window is written to.
+    #[must_use]
+    pub const fn register(self) -> Register {
+        match self {
+            Self::Checkpoint => Register::Checkpoint,
+            Self::Border => Register::Border,
+            Self::Kernel => Register::Kernel,
+            Self::User => Register::User,
+        }
+    }
+}
+
+/// "Task `task` is at its checkpoint `number`, and this is the page it will touch": bits 63:52, 11:0, and 51:12.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Announcement {
+    /// The task's slot, 0 to 4,095.
+    pub task: u16,
+    /// The checkpoint's number in its program, 0 to 4,095.
+    pub number: u16,
+    /// The page, or zero where there is none.
+    pub page: IntermediateAddress,
+}
+
+impl Announcement {
+    /// As one register write; fields too wide are cut to their bits.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        ((self.task as u64) << 52) | (self.page.0 & 0x000f_ffff_ffff_f000) | ((self.number & 0xfff) as u64)
+    }
+
+    /// From one register write: every value is an announcement.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self {
+            task: (word >> 52) as u16,
+            number: (word & 0xfff) as u16,
+            page: IntermediateAddress(word & 0x000f_ffff_ffff_f000),
+        }
+    }
+}
+
+/// How the guest ended, as it says itself. What it says is checked against the journal; only `Halted` and `Done` are
+/// ever written by the guest, everything else is kept as it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// All tasks that were waited for have ended, and the guest lived.
+    Done,
+    /// The guest halted with an epitaph: an error that the rules do not let it survive.
+    Halted,
+    /// The guest stopped for a reason of its own: bad input, a bug.
+    Failed,
+    /// Anything else.
+    Unknown(u64),
+}
+
+impl End {
+    /// The value for the register.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        match self {
+            Self::Done => 1,
+            Self::Halted => 2,
+            Self::Failed => 3,
+            Self::Unknown(word) => word,
+        }
+    }
+
+    /// The meaning of a value.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Done,
+            2 => Self::Halted,
+            3 => Self::Failed,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_keeps_its_three_fields_in_one_word() {
+        let a = Announcement {
+            task: 0xabc,
+            number: 0x123,
+            page: IntermediateAddress(0x000f_edcb_a987_6000),
+        };
+        assert_eq!(a.to_word(), 0xabcf_edcb_a987_6123);
+        assert_eq!(Announcement::from_word(0xabcf_edcb_a987_6123), a);
+    }
+
+    #[test]
+    fn every_register_is_found_at_its_offset_and_nothing_between() {
+        for offset in 0..SIZE {
+            match Register::at(offset) {
+                Some(register) => assert_eq!(register.offset(), offset),
+                None => assert!(!matches!(
+                    offset,
+                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x1000
+                )),
+            }
+        }
+    }
+}

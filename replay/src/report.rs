@@ -1,0 +1,344 @@
+//! What the guest says of itself: notes in its journal, beside the aborts.
+//!
+//! A note has a kind from 0x80 up and thirteen words; the journal's own layout is the agent's. The runner reads them at
+//! the end and holds them against the scenario.
+
+/// How a task stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum TaskState {
+    /// Ready, running or asleep.
+    Alive,
+    /// Left by its own exit, with that code.
+    Exited(u32),
+    /// Killed for a memory error.
+    Killed,
+    /// Stopped for a memory error and kept for inspection.
+    Isolated,
+    /// Killed for a fault of its own that was no memory error (the syndrome's class).
+    Faulted(u32),
+    /// Newer than this reader.
+    Unknown(u32),
+}
+
+impl TaskState {
+    const fn to_words(self) -> (u32, u32) {
+        match self {
+            Self::Alive => (1, 0),
+            Self::Exited(code) => (2, code),
+            Self::Killed => (3, 0),
+            Self::Isolated => (4, 0),
+            Self::Faulted(class) => (5, class),
+            Self::Unknown(state) => (state, 0),
+        }
+    }
+
+    const fn from_words(state: u32, detail: u32) -> Self {
+        match state {
+            1 => Self::Alive,
+            2 => Self::Exited(detail),
+            3 => Self::Killed,
+            4 => Self::Isolated,
+            5 => Self::Faulted(detail),
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// One word for people and for scenarios.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Exited(_) => "exited",
+            Self::Killed => "killed",
+            Self::Isolated => "isolated",
+            Self::Faulted(_) => "faulted",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// A task at the guest's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskReport {
+    /// Its slot.
+    pub task: u16,
+    /// Its program's name, padded with zeros.
+    pub program: [u8; 16],
+    /// How it stands.
+    pub state: TaskState,
+    /// Whether the guest waited for it, or it is there only to be unharmed.
+    pub bystander: bool,
+    /// What it has counted.
+    pub progress: u64,
+    /// What it had counted when the last abort of the run arrived.
+    pub progress_at_last_abort: u64,
+    /// What it found changed in its memory, stack or registers.
+    pub damage: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How often a memory error was charged to it.
+    pub charged: u32,
+}
+
+/// The guest's stock, taken at its start and at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Census {
+    /// False for the one at the start.
+    pub at_end: bool,
+    /// Frames that exist.
+    pub frames: u64,
+    /// Frames that may be handed out.
+    pub free: u64,
+    /// Frames that will never be handed out again.
+    pub retired: u64,
+    /// Bytes of heap in use.
+    pub heap_used: u64,
+    /// Bytes of heap.
+    pub heap: u64,
+}
+
+/// A note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Note {
+    /// A task at the end.
+    Task(TaskReport),
+    /// The stock.
+    Census(Census),
+    /// A figure a program measured: its number in the program, and instructions.
+    Measure {
+        /// Which figure.
+        number: u64,
+        /// How many instructions.
+        value: u64,
+    },
+    /// A task was started: its slot, its program and how often that slot was started before.
+    Started {
+        /// The slot.
+        task: u16,
+        /// The program's name, padded with zeros.
+        program: [u8; 16],
+        /// 0 for the first time.
+        restarts: u32,
+    },
+    /// Instructions from the guest's first to the first of EL0; zero where they cannot be counted.
+    Booted {
+        /// How many.
+        instructions: u64,
+    },
+    /// Newer than this reader.
+    Unknown {
+        /// Its kind.
+        kind: u8,
+        /// Its words.
+        words: [u64; 13],
+    },
+}
+
+const TASK: u8 = 0x80;
+const CENSUS: u8 = 0x81;
+const MEASURE: u8 = 0x82;
+const STARTED: u8 = 0x83;
+const BOOTED: u8 = 0x84;
+
+const fn low(word: u64) -> u32 {
+    (word & 0xffff_ffff) as u32
+}
+
+const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+const fn pair(low: u32, high: u32) -> u64 {
+    (low as u64) | ((high as u64) << 32)
+}
+
+fn name_words(name: [u8; 16]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(name);
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of one value")]
+    let halves = [whole as u64, (whole >> 64) as u64];
+    halves
+}
+
+const fn name_bytes(low: u64, high: u64) -> [u8; 16] {
+    ((low as u128) | ((high as u128) << 64)).to_le_bytes()
+}
+
+const fn slot(word: u64) -> u16 {
+    (word & 0xffff) as u16
+}
+
+impl Note {
+    /// As a note's kind and words.
+    #[must_use]
+    pub fn encode(&self) -> (u8, [u64; 13]) {
+        match *self {
+            Self::Task(t) => {
+                let [name_low, name_high] = name_words(t.program);
+                let (state, detail) = t.state.to_words();
+                let head = u64::from(t.task) | (u64::from(t.bystander) << 16);
+                let counts = pair(t.restarts, t.charged);
+                let last = [t.progress, t.progress_at_last_abort, t.damage, counts];
+                let [progress, at_abort, damage, counts] = last;
+                let state = pair(state, detail);
+                (
+                    TASK,
+                    [
+                        head, name_low, name_high, state, progress, at_abort, damage, counts, 0, 0, 0, 0, 0,
+                    ],
+                )
+            }
+            Self::Census(c) => (
+                CENSUS,
+                [
+                    u64::from(c.at_end),
+                    c.frames,
+                    c.free,
+                    c.retired,
+                    c.heap_used,
+                    c.heap,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                ],
+            ),
+            Self::Measure { number, value } => (MEASURE, [number, value, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Self::Started {
+                task,
+                program,
+                restarts,
+            } => {
+                let [name_low, name_high] = name_words(program);
+                let words = [
+                    u64::from(task),
+                    name_low,
+                    name_high,
+                    u64::from(restarts),
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                ];
+                (STARTED, words)
+            }
+            Self::Booted { instructions } => (BOOTED, [instructions, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Self::Unknown { kind, words } => (kind, words),
+        }
+    }
+
+    /// From a note's kind and words: every value is a note.
+    #[must_use]
+    pub const fn decode(kind: u8, words: &[u64; 13]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *words;
+        match kind {
+            TASK => Self::Task(TaskReport {
+                task: slot(a),
+                bystander: a & (1 << 16) != 0,
+                program: name_bytes(b, c),
+                state: TaskState::from_words(low(d), high(d)),
+                progress: e,
+                progress_at_last_abort: f,
+                damage: g,
+                restarts: low(h),
+                charged: high(h),
+            }),
+            CENSUS => Self::Census(Census {
+                at_end: a != 0,
+                frames: b,
+                free: c,
+                retired: d,
+                heap_used: e,
+                heap: f,
+            }),
+            MEASURE => Self::Measure { number: a, value: b },
+            STARTED => Self::Started {
+                task: slot(a),
+                program: name_bytes(b, c),
+                restarts: low(d),
+            },
+            BOOTED => Self::Booted { instructions: a },
+            _ => Self::Unknown { kind, words: *words },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_comes_back_as_it_went() {
+        let program = *b"load\0\0\0\0\0\0\0\0\0\0\0\0";
+        let task = TaskReport {
+            task: 2,
+            program,
+            state: TaskState::Exited(7),
+            bystander: true,
+            progress: 10,
+            progress_at_last_abort: 9,
+            damage: 1,
+            restarts: 3,
+            charged: 4,
+        };
+        for note in [
+            Note::Task(task),
+            Note::Task(TaskReport {
+                state: TaskState::Faulted(0x24),
+                ..task
+            }),
+            Note::Task(TaskReport {
+                state: TaskState::Unknown(99),
+                bystander: false,
+                ..task
+            }),
+            Note::Census(Census {
+                at_end: true,
+                frames: 1,
+                free: 2,
+                retired: 3,
+                heap_used: 4,
+                heap: 5,
+            }),
+            Note::Measure { number: 1, value: 60 },
+            Note::Started {
+                task: 3,
+                program,
+                restarts: 2,
+            },
+            Note::Booted {
+                instructions: 123_456,
+            },
+            Note::Unknown {
+                kind: 0xfe,
+                words: [7; 13],
+            },
+        ] {
+            let (kind, words) = note.encode();
+            assert_eq!(Note::decode(kind, &words), note);
+        }
+    }
+
+    #[test]
+    fn a_tasks_note_is_laid_out_as_documented() {
+        let words = [0x1_0005, 0x6461_6f6c, 0, 3, 8, 6, 0, 0x2_0000_0001, 0, 0, 0, 0, 0];
+        let Note::Task(task) = Note::decode(0x80, &words) else {
+            panic!("kind 0x80 is a task")
+        };
+        assert_eq!(
+            (task.task, task.bystander, task.state),
+            (5, true, TaskState::Killed)
+        );
+        assert_eq!(
+            (&task.program[..4], task.restarts, task.charged),
+            (&b"load"[..], 1, 2)
+        );
+    }
+}
