@@ -83,6 +83,12 @@ pub trait Backend {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
 
+    /// The Linux version whose KVM replays, as (major, minor); `None` where no KVM is involved. Scenarios use it where
+    /// KVM's own injections have changed.
+    fn kvm_version(&self) -> Option<(u32, u32)> {
+        None
+    }
+
     /// Runs one guest to its end.
     ///
     /// # Errors

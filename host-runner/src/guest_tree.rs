@@ -1,0 +1,1 @@
+//! The device tree that the runner writes for its guests.
