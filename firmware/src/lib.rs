@@ -1,1 +1,13 @@
-//! To come.
+//! What of the guest needs no arm64 machine: reading its world and its programs, and keeping the books on memory.
+//!
+//! The guest itself is the binary beside this library; here is all that can be tested on any host.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod board;
+pub mod bundle;
+pub mod calls;
+pub mod elf;
+pub mod frames;
+pub mod layout;

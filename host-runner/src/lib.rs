@@ -2,7 +2,15 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod backend;
+pub mod command;
+pub mod escape;
+pub mod events;
 pub mod guest_tree;
+pub mod judge;
 pub mod kvm;
 pub mod lab;
 pub mod qemu;
+pub mod render;
+pub mod run;
+pub mod scenario;
+pub mod timeline;

@@ -1,27 +1,136 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
+//!
+//! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
+//! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
+//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again).
+
+// On other hosts these have no user but their tests.
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod board;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod events;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod pl011;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod slots;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod uapi;
+
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod host;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod kick;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod machine;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod memory;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod registers;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod vcpu;
 
 use crate::backend::{Backend, Missing, Request, Run};
 
 /// An arm64 host's KVM.
 #[derive(Debug)]
-pub struct Kvm {}
+pub struct Kvm {
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    device: kvm_ioctls::Kvm,
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    abilities: host::Abilities,
+    #[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
+    never: std::convert::Infallible,
+}
 
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 impl Kvm {
     /// Opens `/dev/kvm` and asks for what the runner needs.
     ///
     /// # Errors
     /// [`Missing`] on another architecture, without the device, without permission, or without a capability.
     pub fn open() -> Result<Self, Missing> {
-        Err(Missing { what: "under construction".into(), fix: String::new() })
+        host::open().map(|(device, abilities)| Self { device, abilities })
     }
 }
 
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+impl Backend for Kvm {
+    fn name(&self) -> &'static str {
+        "kvm"
+    }
+
+    fn kvm_version(&self) -> Option<(u32, u32)> {
+        host::linux_version()
+    }
+
+    fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
+        use crate::backend::RunEnd;
+        use seawall_replay::plan::Injection;
+
+        let begin = std::time::Instant::now();
+        let nothing = |reason| Run {
+            end: RunEnd::Stuck(reason),
+            console: Vec::new(),
+            journal: None,
+            events: Vec::new(),
+            events_lost: 0,
+            wall: begin.elapsed(),
+        };
+        let chosen = |step: seawall_replay::plan::Step| {
+            matches!(step.injection, Injection::SError { syndrome: Some(_) })
+        };
+        if !self.abilities.syndromes && request.plan.steps().any(chosen) {
+            return Err(host::no_syndromes());
+        }
+        let machine = match machine::Machine::new(&self.device, self.abilities, request) {
+            Ok(machine) => machine,
+            Err(machine::MachineError::Missing(missing)) => return Err(missing),
+            Err(machine::MachineError::Guest(reason)) => return Ok(nothing(reason)),
+        };
+        let running = vcpu::Created(machine).start().map_err(|error| error.to_string());
+        let vcpu::Stopped { end, machine } =
+            match running.and_then(|running| running.stopped_within(request.limits.wall)) {
+                Ok(stopped) => stopped,
+                Err(reason) => return Ok(nothing(reason)),
+            };
+        let machine::Machine { board, memory, .. } = machine;
+        let remains = board.into_remains();
+        Ok(Run {
+            end,
+            console: remains.console,
+            journal: remains.journal.and_then(|range| memory.copy(&range)),
+            events: remains.events,
+            events_lost: remains.events_lost,
+            wall: begin.elapsed(),
+        })
+    }
+}
+
+#[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
+impl Kvm {
+    /// Opens `/dev/kvm` and asks for what the runner needs.
+    ///
+    /// # Errors
+    /// [`Missing`] on another architecture, without the device, without permission, or without a capability.
+    pub fn open() -> Result<Self, Missing> {
+        Err(Missing {
+            what: format!(
+                "KVM for arm64 guests: this host is {} {}",
+                std::env::consts::ARCH,
+                std::env::consts::OS
+            ),
+            fix: format!("this host is {}: use --backend lab", std::env::consts::ARCH),
+        })
+    }
+}
+
+#[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
 impl Backend for Kvm {
     fn name(&self) -> &'static str {
         "kvm"
     }
 
     fn run(&self, _request: &Request<'_>) -> Result<Run, Missing> {
-        Err(Missing { what: "under construction".into(), fix: String::new() })
+        match self.never {}
     }
 }

@@ -1,9 +1,27 @@
 //! The lab: real arm64 KVM on any host, under QEMU's emulation of EL2.
+//!
+//! QEMU boots an arm64 Linux kernel whose init is this same command, built for arm64: [`init`] runs it a second time as
+//! its child, with the arguments that the outer command gave, and sends what it prints over the serial line. [`Lab`] is
+//! the outer half. Between them: `newc` (the file system), `frame` (the serial line).
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::Missing;
+
+mod frame;
+mod newc;
+mod session;
+
+#[cfg(target_os = "linux")]
+mod init;
+
+/// Names the QEMU program, if it is not the one on the path.
+const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
+/// The kernel gives it to init as an environment variable; tells a lab from a container, where a command may be pid 1 too.
+const MARK: &str = "SEAWALL_LAB";
 
 /// QEMU, an arm64 Linux kernel, and this command built for arm64 to be its init.
 #[derive(Clone, Debug)]
@@ -43,8 +61,18 @@ impl Lab {
     ///
     /// # Errors
     /// [`Missing`], with the line that gets it.
-    pub fn find(_artefacts: &Path, _kernel: Option<&Path>) -> Result<Self, Missing> {
-        Err(Missing { what: "under construction".into(), fix: String::new() })
+    pub fn find(artefacts: &Path, kernel: Option<&Path>) -> Result<Self, Missing> {
+        let program = program()?;
+        let (kernel, fix) = match kernel {
+            Some(named) => (named.to_owned(), "name an uncompressed arm64 Linux Image with --kernel"),
+            None => (artefacts.join("lab-kernel.Image"), "cargo xtask setup"),
+        };
+        check(&kernel, "the lab's arm64 Linux kernel", fix, is_image)?;
+        let init = artefacts.join("seawall-arm64");
+        check(&init, "the static arm64 build of seawall", "cargo xtask build", is_arm64_program)?;
+        let image = artefacts.join("seawall.Image");
+        check(&image, "the guest's Image", "cargo xtask build", is_image)?;
+        Ok(Self { program, kernel, init, image })
     }
 
     /// Boots the lab and runs this command inside with `arguments`; `files` are put into its file system first, at the
@@ -54,22 +82,106 @@ impl Lab {
     /// [`Missing`] when QEMU cannot be started.
     pub fn session(
         &self,
-        _arguments: &[String],
-        _files: &[(String, Vec<u8>)],
-        _wall: Duration,
-        _line: &mut dyn FnMut(Line<'_>),
+        arguments: &[String],
+        files: &[(String, Vec<u8>)],
+        wall: Duration,
+        line: &mut dyn FnMut(Line<'_>),
     ) -> Result<SessionEnd, Missing> {
-        Err(Missing { what: "under construction".into(), fix: String::new() })
+        session::hold(self, arguments, files, wall, line)
     }
+}
+
+fn program() -> Result<PathBuf, Missing> {
+    let fix = "sudo apt-get install qemu-system-arm";
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        let what = format!("{PROGRAM_VARIABLE} names {}, which is no file", named.display());
+        return if named.is_file() { Ok(named) } else { Err(Missing { what, fix: fix.into() }) };
+    }
+    let name = "qemu-system-aarch64";
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file()).ok_or_else(
+        || Missing { what: format!("{name} is not on the path ({PROGRAM_VARIABLE} names it too)"), fix: fix.into() },
+    )
+}
+
+/// Looks at a file's first 64 bytes.
+fn check(path: &Path, name: &str, fix: &str, right: fn(&[u8; 64]) -> bool) -> Result<(), Missing> {
+    let mut head = [0; 64];
+    let problem = match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) if right(&head) => return Ok(()),
+        Ok(()) => "is something else".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    Err(Missing { what: format!("{name}: {} {problem}", path.display()), fix: fix.to_owned() })
+}
+
+/// [Linux `Documentation/arch/arm64/booting.rst`] the magic number at offset 56.
+fn is_image(head: &[u8; 64]) -> bool {
+    head[56..60] == *b"ARM\x64"
+}
+
+/// A 64-bit little-endian ELF file for machine 183, AArch64.
+fn is_arm64_program(head: &[u8; 64]) -> bool {
+    head[..6] == *b"\x7fELF\x02\x01" && head[18..20] == [183, 0]
 }
 
 /// Whether this process is the init of a lab.
 #[must_use]
 pub fn is_init() -> bool {
-    false
+    std::process::id() == 1 && std::env::var_os(MARK).is_some_and(|mark| mark == "1")
 }
 
 /// Does init's work and switches the machine off; never returns.
+#[cfg(target_os = "linux")]
+pub fn init() -> ! {
+    init::main()
+}
+
+/// Does init's work and switches the machine off; never returns.
+#[cfg(not(target_os = "linux"))]
 pub fn init() -> ! {
     std::process::exit(70)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_part_is_named_with_what_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut image = [0; 64];
+        image[56..60].copy_from_slice(b"ARMd");
+        let mut program = [0; 64];
+        program[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        program[18] = 183;
+        let fix = |kernel: Option<&Path>| Lab::find(folder.path(), kernel).map(drop).map_err(|missing| missing.fix);
+        if program_is_missing() {
+            return;
+        }
+        assert_eq!(fix(None).unwrap_err(), "cargo xtask setup");
+        std::fs::write(at("lab-kernel.Image"), [0; 64]).unwrap();
+        assert_eq!(fix(None).unwrap_err(), "cargo xtask setup");
+        std::fs::write(at("lab-kernel.Image"), image).unwrap();
+        assert_eq!(fix(None).unwrap_err(), "cargo xtask build");
+        std::fs::write(at("seawall-arm64"), program).unwrap();
+        assert_eq!(fix(None).unwrap_err(), "cargo xtask build");
+        std::fs::write(at("seawall.Image"), image).unwrap();
+        assert_eq!(fix(None), Ok(()));
+        let other = at("other.Image");
+        assert!(fix(Some(&other)).unwrap_err().contains("--kernel"));
+        std::fs::write(&other, image).unwrap();
+        assert_eq!(Lab::find(folder.path(), Some(&other)).unwrap().kernel, other);
+    }
+
+    fn program_is_missing() -> bool {
+        program().is_err_and(|missing| missing.fix == "sudo apt-get install qemu-system-arm")
+    }
+
+    #[test]
+    fn a_test_is_no_init() {
+        assert!(!is_init());
+    }
 }

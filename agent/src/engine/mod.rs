@@ -1,0 +1,113 @@
+//! The engine: collect, judge, apply.
+//!
+//! The vector collects a [`Snapshot`]. [`judge`] makes a [`Verdict`] of it and changes nothing. [`apply`] is the only
+//! place where anything changes, and it is one `match`.
+
+mod judge;
+mod kernel;
+mod snapshot;
+
+pub use judge::{Verdict, judge};
+pub use kernel::{FrameOwner, Kernel, Rule, Running};
+pub use snapshot::{Cause, Level, Snapshot};
+
+use crate::journal::{AbortRecord, Flags, Journal};
+use crate::{Decision, Ledger, Recorded};
+
+/// What the kernel has to do next.
+#[must_use = "the interrupted code may not be the one to return to"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Return to the interrupted code.
+    Resume,
+    /// The charged task no longer runs, or begins anew: pick the next one. When the kernel was interrupted, what it did
+    /// for the task is abandoned.
+    Reschedule,
+    /// Go on at the error path of the copy that was interrupted.
+    CopyFailed,
+    /// Stop everything, with an epitaph. The record is in the journal.
+    Halt,
+}
+
+/// Carries out a verdict: retires the frame, does what was decided, and writes the record.
+///
+/// The frame goes first, so that a restarted task cannot be given it again. Before a halt nothing is retired: the
+/// kernel's own state is in doubt, and every hook that runs on it may make things worse; the record has the frame.
+#[inline]
+pub fn apply(
+    verdict: &Verdict,
+    snapshot: &Snapshot,
+    kernel: &mut impl Kernel,
+    ledger: &mut Ledger<'_>,
+    journal: &mut Journal<'_>,
+) -> Outcome {
+    let mut flags = verdict.flags;
+    if let Some(frame) = verdict.frame
+        && verdict.decision != Decision::Halt
+    {
+        match ledger.record(frame) {
+            Recorded::New => {
+                flags = flags.with(Flags::NEW_FRAME);
+                kernel.retire(frame);
+            }
+            Recorded::Known => {}
+            // Not remembered, so it may be retired twice; better than not at all.
+            Recorded::Full => {
+                flags = flags.with(Flags::LEDGER_FULL);
+                kernel.retire(frame);
+            }
+        }
+    }
+    let outcome = match (verdict.decision, verdict.charged) {
+        (Decision::CarryOn, _) => Outcome::Resume,
+        (Decision::FailCopy, Some(task)) => {
+            kernel.fail_copy(task);
+            Outcome::CopyFailed
+        }
+        (Decision::Restart, Some(task)) => {
+            kernel.restart(task);
+            Outcome::Reschedule
+        }
+        (Decision::Kill, Some(task)) => {
+            kernel.kill(task);
+            Outcome::Reschedule
+        }
+        (Decision::Isolate, Some(task)) => {
+            kernel.isolate(task);
+            Outcome::Reschedule
+        }
+        // A verdict of `judge` charges a task wherever one is to be ended; one made by hand may not.
+        (Decision::Halt, _) | (_, None) => Outcome::Halt,
+    };
+    let cost = match snapshot.entered {
+        0 => 0,
+        entered => kernel.now().wrapping_sub(entered),
+    };
+    journal.append_abort(&record(verdict, snapshot, flags, cost));
+    outcome
+}
+
+#[inline]
+const fn record(verdict: &Verdict, snapshot: &Snapshot, flags: Flags, cost: u64) -> AbortRecord {
+    AbortRecord {
+        cause: verdict.cause,
+        from: snapshot.from,
+        severity: verdict.severity,
+        origin: verdict.origin,
+        running: verdict.running,
+        decision: verdict.decision,
+        flags,
+        esr: snapshot.esr,
+        far: snapshot.far,
+        elr: snapshot.elr,
+        spsr: snapshot.spsr,
+        disr: snapshot.disr,
+        pfar: match snapshot.pfar {
+            Some(pfar) => pfar,
+            None => 0,
+        },
+        frame: verdict.frame,
+        time: snapshot.time,
+        cost,
+    }
+}

@@ -1,0 +1,166 @@
+//! Policies: what to do about an error. A policy chooses; the floor below it does not bend.
+
+use crate::engine::{Cause, FrameOwner, Rule};
+use crate::{Origin, Severity};
+
+/// What is to be done, mildest first: the ladder. The numbers are part of the journal's format; 1 is kept for healing
+/// a page and 3 for a signal to a task that asked for one, so that the order of the numbers stays the order of the
+/// ladder.
+#[must_use = "a decision that nobody carries out leaves the poison where it is"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Decision {
+    /// The interrupted code goes on where it was.
+    CarryOn = 0,
+    /// The kernel's copy ends with an error for its caller; no task ends.
+    FailCopy = 2,
+    /// The charged task begins again from its image, with fresh memory.
+    Restart = 4,
+    /// The charged task ends.
+    Kill = 5,
+    /// The charged task stops and is kept, memory and all, for inspection.
+    Isolate = 6,
+    /// The whole kernel stops, with an epitaph.
+    Halt = 7,
+}
+
+impl Decision {
+    /// The decision with this number in a journal.
+    #[must_use = "the decision that a journal recorded"]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::CarryOn,
+            2 => Self::FailCopy,
+            4 => Self::Restart,
+            5 => Self::Kill,
+            6 => Self::Isolate,
+            7 => Self::Halt,
+            _ => return None,
+        })
+    }
+
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CarryOn => "carry on",
+            Self::FailCopy => "fail copy",
+            Self::Restart => "restart",
+            Self::Kill => "kill",
+            Self::Isolate => "isolate",
+            Self::Halt => "halt",
+        }
+    }
+}
+
+/// All that a policy may look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// How the error was reported.
+    pub cause: Cause,
+    /// How bad it is, as the syndrome has it.
+    pub severity: Severity,
+    /// Where it struck.
+    pub origin: Origin,
+    /// What the charged task's owner asked for; `None` when no task is charged.
+    pub rule: Option<Rule>,
+    /// Whose the poisoned frame is; `None` when no frame is known, or when the address was not believed.
+    pub owner: Option<FrameOwner>,
+}
+
+impl Case {
+    /// The severity that the answer has to match.
+    ///
+    /// It is the syndrome's, but for one case: a *synchronous* error in restartable state. Nothing is lost, yet to run
+    /// the instruction again meets the same poison again, for ever. Until there is a remedy that heals the page, it is
+    /// no milder than recoverable. An SError in restartable state has no such loop, and carries on.
+    #[inline]
+    #[must_use]
+    pub fn effective_severity(&self) -> Severity {
+        match (self.cause, self.severity) {
+            (Cause::Synchronous, Severity::Restartable) => Severity::Recoverable,
+            (_, severity) => severity,
+        }
+    }
+}
+
+/// Chooses the remedy for one case.
+///
+/// The answer is a wish: the engine raises it to [`floor`], and turns what cannot be done into the next worse thing
+/// that can ([`enforce`]). It is asked with the kernel in the middle of an exception: it must neither block, nor
+/// panic, nor print.
+pub trait Policy {
+    /// What is to be done about `case`.
+    fn decide(&self, case: &Case) -> Decision;
+}
+
+/// The mildest decision that the architecture lets anyone take. No policy goes below it.
+///
+/// - Corrected, or an SError in restartable state: carry on.
+/// - Uncontainable, from anywhere: halt. It never returns to EL0.
+/// - In the kernel's own state, or in a frame that is the kernel's: halt.
+/// - In a copy that may fail: the copy fails if the state is precise, else the kernel's own is in doubt: halt.
+/// - A task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
+#[inline]
+pub fn floor(case: &Case) -> Decision {
+    match (case.effective_severity(), case.origin) {
+        (Severity::Corrected | Severity::Restartable, _) => Decision::CarryOn,
+        (Severity::Uncontainable, _)
+        | (_, Origin::Kernel | Origin::Idle)
+        | (Severity::Unrecoverable, Origin::KernelCopy(_)) => Decision::Halt,
+        _ if matches!(case.owner, Some(FrameOwner::Kernel)) => Decision::Halt,
+        (Severity::Recoverable, Origin::KernelCopy(_)) => Decision::FailCopy,
+        (
+            Severity::Recoverable | Severity::Unrecoverable,
+            Origin::Task(_) | Origin::Walk(_) | Origin::Border(_),
+        ) => Decision::Restart,
+    }
+}
+
+/// Makes a wish into what will be done: not milder than [`floor`], and possible. A copy can only fail where there is
+/// one, and only a charged task can be ended.
+#[inline]
+pub fn enforce(case: &Case, wish: Decision) -> Decision {
+    let raised = wish.max(floor(case));
+    match (raised, case.origin) {
+        (Decision::CarryOn | Decision::Halt, _) | (Decision::FailCopy, Origin::KernelCopy(_)) => raised,
+        (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
+        (Decision::FailCopy, _) => Decision::Kill,
+        (Decision::Restart | Decision::Kill | Decision::Isolate, _) => raised,
+    }
+}
+
+/// Does what each task's owner asked for, and never more than the error calls for: the policy to start from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByRule;
+
+impl Policy for ByRule {
+    #[inline]
+    fn decide(&self, case: &Case) -> Decision {
+        match floor(case) {
+            // Whatever the task asked for, nothing has happened to it.
+            mild @ (Decision::CarryOn | Decision::FailCopy) => mild,
+            _ => match case.rule {
+                None => Decision::Halt,
+                Some(Rule::Kill | Rule::Restart { left: 0 }) => Decision::Kill,
+                Some(Rule::Isolate) => Decision::Isolate,
+                Some(Rule::Restart { .. }) => Decision::Restart,
+            },
+        }
+    }
+}
+
+/// Stops the machine on anything worse than a corrected error: for a kernel that would rather fail over than degrade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strict;
+
+impl Policy for Strict {
+    #[inline]
+    fn decide(&self, case: &Case) -> Decision {
+        if case.severity > Severity::Corrected {
+            Decision::Halt
+        } else {
+            Decision::CarryOn
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The ledger: known once, never forgotten, and bounded.
+
+mod numbers;
+
+use std::collections::BTreeSet;
+
+use numbers::numbers;
+use seawall_agent::{FrameNumber, Ledger, LedgerError, Recorded};
+
+#[test]
+fn frame_is_new_once_and_known_for_ever() {
+    let mut slots = [u64::MAX; 16];
+    let mut ledger = Ledger::new(&mut slots).unwrap();
+    assert!(ledger.is_empty(), "what was in the memory before does not count");
+    for (frame, recorded, len) in [
+        (0, Recorded::New, 1),
+        (0, Recorded::Known, 1),
+        (0x4_8000, Recorded::New, 2),
+        (0x4_8001, Recorded::New, 3),
+        (0x4_8000, Recorded::Known, 3),
+        (0, Recorded::Known, 3),
+        (u64::MAX - 1, Recorded::New, 4),
+        (u64::MAX - 1, Recorded::Known, 4),
+    ] {
+        assert_eq!(ledger.record(FrameNumber(frame)), recorded, "{frame:#x}");
+        assert_eq!(ledger.len(), len);
+        assert!(ledger.contains(FrameNumber(frame)));
+    }
+    assert!(!ledger.contains(FrameNumber(1)));
+    assert!(!ledger.contains(FrameNumber(0x4_8002)));
+    assert!(!ledger.is_empty());
+}
+
+#[test]
+fn full_ledger_counts_what_it_cannot_keep_and_forgets_nothing() {
+    for (count, capacity) in [(4, 3), (8, 6), (16, 12), (64, 48), (1024, 768)] {
+        let mut slots = vec![0; count];
+        let mut ledger = Ledger::new(&mut slots).unwrap();
+        assert_eq!(ledger.capacity(), capacity);
+        for frame in 0..capacity as u64 {
+            assert_eq!(
+                ledger.record(FrameNumber(frame)),
+                Recorded::New,
+                "{frame} of {capacity}"
+            );
+        }
+        assert_eq!(ledger.overflowed(), 0);
+        for (beyond, overflowed) in [
+            (capacity as u64, 1),
+            (capacity as u64 + 1, 2),
+            (capacity as u64, 3),
+        ] {
+            assert_eq!(ledger.record(FrameNumber(beyond)), Recorded::Full);
+            assert_eq!(ledger.overflowed(), overflowed);
+            assert!(!ledger.contains(FrameNumber(beyond)));
+        }
+        assert_eq!(ledger.len(), capacity);
+        for frame in 0..capacity as u64 {
+            assert_eq!(
+                ledger.record(FrameNumber(frame)),
+                Recorded::Known,
+                "{frame} of {capacity}"
+            );
+        }
+    }
+}
+
+#[test]
+fn frames_that_collide_are_kept_apart() {
+    // Filled to the brim, a small ledger has many frames in one run of slots.
+    for seed in 0..if cfg!(miri) { 4 } else { 200_u64 } {
+        let frames: BTreeSet<u64> = numbers::Numbers(seed)
+            .map(|number| number & 0xff_ffff)
+            .take(24)
+            .collect();
+        let mut slots = [0; 32];
+        let mut ledger = Ledger::new(&mut slots).unwrap();
+        for &frame in &frames {
+            assert_eq!(ledger.record(FrameNumber(frame)), Recorded::New, "seed {seed}");
+        }
+        assert!((0..0x100).all(|frame| ledger.contains(FrameNumber(frame)) == frames.contains(&frame)));
+        assert!(frames.iter().all(|&frame| ledger.contains(FrameNumber(frame))));
+    }
+}
+
+#[test]
+fn ledger_agrees_with_a_set_of_numbers() {
+    let mut slots = [0; 256];
+    let mut ledger = Ledger::new(&mut slots).unwrap();
+    let mut model = BTreeSet::new();
+    let mut overflowed = 0;
+    for number in numbers(5_000) {
+        // Few frames, so that many come again, and more than there is room for.
+        let frame = number % 300;
+        let expected = if model.contains(&frame) {
+            Recorded::Known
+        } else if model.len() < 192 {
+            model.insert(frame);
+            Recorded::New
+        } else {
+            overflowed += 1;
+            Recorded::Full
+        };
+        assert_eq!(ledger.record(FrameNumber(frame)), expected, "{frame}");
+        assert_eq!((ledger.len(), ledger.overflowed()), (model.len(), overflowed));
+    }
+}
+
+#[test]
+fn frame_beyond_every_address_is_not_taken_for_an_empty_slot() {
+    let mut slots = [0; 8];
+    let mut ledger = Ledger::new(&mut slots).unwrap();
+    assert_eq!(ledger.record(FrameNumber(u64::MAX)), Recorded::Full);
+    assert!(!ledger.contains(FrameNumber(u64::MAX)));
+    assert_eq!((ledger.len(), ledger.overflowed()), (0, 1));
+}
+
+#[test]
+fn threshold_is_reached_by_frames_or_by_overflow_and_never_without_one() {
+    let mut slots = [0; 8];
+    let mut ledger = Ledger::new(&mut slots).unwrap().with_threshold(2);
+    for (frame, reached) in [(1, false), (1, false), (2, true), (3, true)] {
+        let _ = ledger.record(FrameNumber(frame));
+        assert_eq!(ledger.threshold_reached(), reached, "after {frame}");
+    }
+    for (threshold, reached) in [(None, false), (Some(100), true)] {
+        let mut slots = [0; 4];
+        let mut ledger = Ledger::new(&mut slots).unwrap();
+        if let Some(frames) = threshold {
+            ledger = ledger.with_threshold(frames);
+        }
+        for frame in 0..4 {
+            let _ = ledger.record(FrameNumber(frame));
+        }
+        assert_eq!((ledger.overflowed(), ledger.threshold_reached()), (1, reached));
+    }
+}
+
+#[test]
+fn memory_that_cannot_hold_a_ledger_is_refused() {
+    for (count, error, message) in [
+        (
+            0,
+            LedgerError::TooSmall(0),
+            "a ledger needs at least 4 slots; there are 0",
+        ),
+        (
+            2,
+            LedgerError::TooSmall(2),
+            "a ledger needs at least 4 slots; there are 2",
+        ),
+        (
+            6,
+            LedgerError::NotPowerOfTwo(6),
+            "a ledger needs a power of two of slots; there are 6",
+        ),
+        (
+            100,
+            LedgerError::NotPowerOfTwo(100),
+            "a ledger needs a power of two of slots; there are 100",
+        ),
+    ] {
+        let mut slots = vec![0; count];
+        let found = Ledger::new(&mut slots).unwrap_err();
+        assert_eq!((found, found.to_string().as_str()), (error, message));
+    }
+}

@@ -1,0 +1,244 @@
+#![expect(unsafe_code, reason = "the vectors hand over raw frames, and one static holds the guest")]
+//! What the vectors call.
+//!
+//! There is one guest in one static, and one CPU that runs its kernel with every exception masked; so whoever comes
+//! from EL0 is alone with it. What comes from EL1 (`accident`) interrupts somebody who holds the guest: it either goes
+//! back without touching it, or never goes back.
+
+use core::cell::UnsafeCell;
+
+use seawall_agent::engine::{Cause, Level, Snapshot};
+use seawall_firmware::calls;
+
+use super::{counter, gic, guarded, registers, timer};
+use crate::kernel::{Guest, end};
+
+/// A task's registers, as the vectors save them.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub(crate) struct Frame {
+    /// x0 to x30.
+    pub(crate) x: [u64; 31],
+    /// Where it goes on.
+    pub(crate) elr: u64,
+    /// PSTATE it goes on with.
+    pub(crate) spsr: u64,
+    _reserved: u64,
+}
+
+impl Frame {
+    /// All zero.
+    pub(crate) const EMPTY: Self = Self { x: [0; 31], elr: 0, spsr: 0, _reserved: 0 };
+}
+
+/// What `emergency` saves of interrupted kernel code.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub(crate) struct Emergency {
+    x: [u64; 31],
+    elr: u64,
+    spsr: u64,
+    sp: u64,
+    /// Not zero while an accident is handled; part of the assembly's contract.
+    pub(crate) busy: u64,
+    _reserved: u64,
+}
+
+struct GuestCell(UnsafeCell<Option<Guest>>);
+
+// SAFETY: see the module's top: one CPU, exceptions masked.
+unsafe impl Sync for GuestCell {}
+
+static GUEST: GuestCell = GuestCell(UnsafeCell::new(None));
+
+/// An abort in a guarded access, for the code whose access it was.
+struct AbortCell(UnsafeCell<Option<Snapshot>>);
+
+// SAFETY: written by `accident` alone and read by the code it interrupted, on one CPU.
+unsafe impl Sync for AbortCell {}
+
+static GUARDED_ABORT: AbortCell = AbortCell(UnsafeCell::new(None));
+
+/// The snapshot of the last abort in a guarded access, once.
+pub(crate) fn take_guarded_abort() -> Option<Snapshot> {
+    // SAFETY: `accident`, the only other user, runs to its end while this code is interrupted.
+    unsafe { (*GUARDED_ABORT.0.get()).take() }
+}
+
+/// Readies the emergency block; to be called before anything can go wrong.
+pub(crate) fn prepare() {
+    unsafe extern "C" {
+        static mut _emergency_top: u8;
+    }
+    let block = (&raw mut _emergency_top).cast::<Emergency>().wrapping_sub(1);
+    // SAFETY: the block is the top of the emergency stack, which nobody uses yet.
+    unsafe { (&raw mut (*block).busy).write_volatile(0) }
+}
+
+/// Puts the guest into its place and runs its first task.
+pub(crate) fn run(guest: Guest) -> ! {
+    unsafe extern "C" {
+        fn leave(frame: *mut Frame) -> !;
+    }
+    // SAFETY: boot is over and no task has run: nobody else holds the guest.
+    let guest = unsafe { (*GUEST.0.get()).insert(guest) };
+    let frame = guest.first();
+    // SAFETY: the frame is a task's, in the guest's own table, whose address does not change any more.
+    unsafe { leave(frame) }
+}
+
+/// The guest, for an exception from EL0.
+///
+/// # Safety
+/// Only from a handler that came from EL0, once in it; or from one that never returns.
+unsafe fn guest() -> Option<&'static mut Guest> {
+    // SAFETY: see the module's top; the caller promises that nobody else holds it.
+    unsafe { (*GUEST.0.get()).as_mut() }
+}
+
+fn snapshot(cause: Cause, from: Level, elr: u64, spsr: u64, ras: bool) -> Snapshot {
+    Snapshot {
+        cause,
+        from,
+        esr: registers::syndrome(),
+        far: registers::fault_address(),
+        elr,
+        spsr,
+        disr: 0,
+        pfar: None,
+        ras,
+        entered: counter::now(),
+        time: timer::ticks(),
+    }
+}
+
+/// SVC from EL0.
+///
+/// The empty call is answered here; its cost is what the way in and out costs.
+pub(super) extern "C" fn el0_call<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: the vector saved the running task's frame there, and nothing else refers to it yet.
+    let registers = unsafe { &mut (*frame).x };
+    if registers[8] == calls::NOTHING {
+        if RAS && registers::synchronise_errors() != 0 {
+            return deferred(frame);
+        }
+        registers[0] = 0;
+        return frame;
+    }
+    call::<RAS>(frame)
+}
+
+#[inline(never)]
+fn call<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: from EL0.
+    let Some(guest) = (unsafe { guest() }) else { return frame };
+    guest.before_border();
+    if RAS && registers::synchronise_errors() != 0 && !guest.border() {
+        return guest.next();
+    }
+    guest.call()
+}
+
+/// An error that ESB found at the border of an empty call.
+#[cold]
+#[inline(never)]
+fn deferred(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: from EL0.
+    let Some(guest) = (unsafe { guest() }) else { return frame };
+    if guest.border() { frame } else { guest.next() }
+}
+
+/// Any other synchronous exception from EL0.
+pub(super) extern "C" fn el0_synchronous<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: the vector saved the running task's frame there.
+    let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
+    let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, RAS);
+    // SAFETY: from EL0.
+    let Some(guest) = (unsafe { guest() }) else { return frame };
+    if guest.kernel.pfar {
+        taken.pfar = Some(registers::physical_fault_address());
+    }
+    // The border comes after the registers were read: what it finds is a second error, not this one.
+    if RAS && registers::synchronise_errors() != 0 && !guest.border() {
+        return guest.next();
+    }
+    guest.exception(&taken)
+}
+
+/// SError from EL0.
+pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: the vector saved the running task's frame there.
+    let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
+    // SAFETY: from EL0.
+    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
+    guest.exception(&taken)
+}
+
+/// An interrupt from EL0.
+pub(super) extern "C" fn el0_irq<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+    // SAFETY: from EL0.
+    let Some(guest) = (unsafe { guest() }) else { return frame };
+    if RAS && registers::synchronise_errors() != 0 && !guest.border() {
+        return guest.next();
+    }
+    guest.interrupt()
+}
+
+/// Names of the sixteen slots, for epitaphs.
+const SLOTS: [&str; 16] = [
+    "synchronous, EL1 on SP_EL0",
+    "IRQ, EL1 on SP_EL0",
+    "FIQ, EL1 on SP_EL0",
+    "SError, EL1 on SP_EL0",
+    "synchronous, EL1",
+    "IRQ, EL1",
+    "FIQ, EL1",
+    "SError, EL1",
+    "synchronous, EL0",
+    "IRQ, EL0",
+    "FIQ, EL0",
+    "SError, EL0",
+    "synchronous, EL0 in AArch32",
+    "IRQ, EL0 in AArch32",
+    "FIQ, EL0 in AArch32",
+    "SError, EL0 in AArch32",
+];
+
+/// The synchronous slot of EL1.
+const SYNCHRONOUS: usize = 4;
+
+/// An exception that nothing good comes through. Returns only when it was a guarded access that failed.
+pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
+    // SAFETY: `emergency` saved the interrupted code there, and nothing else refers to it.
+    let block = unsafe { &mut *block };
+    let from = if slot < 8 { Level::El1 } else { Level::El0 };
+    let cause = if slot % 4 == 3 { Cause::SError } else { Cause::Synchronous };
+    let taken = snapshot(cause, from, block.elr, block.spsr, registers::has_ras());
+    if slot == SYNCHRONOUS
+        && let Some(elr) = guarded::way_back(block.elr)
+    {
+        // SAFETY: the interrupted code looks only after this has returned.
+        unsafe { *GUARDED_ABORT.0.get() = Some(taken) };
+        block.elr = elr;
+        return;
+    }
+    // SAFETY: whoever held the guest is never gone back to.
+    if let Some(guest) = unsafe { guest() } {
+        guest.record_accident(&taken);
+    }
+    end::epitaph(SLOTS.get(slot).copied().unwrap_or("unknown slot"), &taken)
+}
+
+/// An accident while one was handled.
+pub(super) extern "C" fn last_resort() -> ! {
+    end::last_words()
+}
+
+/// Takes and ends the interrupt that is pending, if there is one.
+pub(crate) fn take_interrupt(gic: &mut gic::Gic) -> Option<u32> {
+    let interrupt = gic.take()?;
+    timer::begin_turn();
+    gic.end(interrupt);
+    Some(interrupt)
+}

@@ -1,0 +1,87 @@
+#![expect(unsafe_code, reason = "accesses that may abort, with a way back, are assembly that the vectors know")]
+//! Accesses that may fail: copies from programs' memory, probes for devices, calls to a conduit that may not exist.
+//!
+//! Between `guarded_start` and `guarded_end` an exception from EL1 goes on at `guarded_failed` and the function gives
+//! an error, in place of an epitaph. Copies use the unprivileged loads, so that a program can have the kernel read only
+//! what it could read itself.
+
+use core::arch::global_asm;
+
+// All: INPUTS as declared below. OUTPUTS: x0, x1. CLOBBERS: x0 to x17. ENDING: RET.
+global_asm!(
+    ".pushsection .text.guarded, \"ax\"",
+    ".global guarded_start, guarded_end, guarded_failed",
+    "guarded_start:",
+    // guarded_copy(to, from, bytes) -> bytes not copied
+    ".global guarded_copy",
+    "guarded_copy:",
+    "    mov     x3, x2",
+    "1:  cbz     x3, 2f",
+    "    ldtrb   w4, [x1]",
+    "    strb    w4, [x0], #1",
+    "    add     x1, x1, #1",
+    "    sub     x3, x3, #1",
+    "    b       1b",
+    "2:  mov     x0, #0",
+    "    ret",
+    // guarded_read32(address) -> value, or all ones
+    ".global guarded_read32",
+    "guarded_read32:",
+    "    ldr     w0, [x0]",
+    "    ret",
+    // guarded_hvc, guarded_smc(function) -> result, or all ones
+    ".global guarded_hvc",
+    "guarded_hvc:",
+    "    hvc     #0",
+    "    ret",
+    ".global guarded_smc",
+    "guarded_smc:",
+    "    smc     #0",
+    "    ret",
+    "guarded_end:",
+    "guarded_failed:",
+    "    mov     x0, #-1",
+    "    ret",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn guarded_copy(to: *mut u8, from: u64, bytes: usize) -> usize;
+    fn guarded_read32(address: u64) -> u64;
+    fn guarded_hvc(function: u64) -> u64;
+    fn guarded_smc(function: u64) -> u64;
+    static guarded_start: u8;
+    static guarded_end: u8;
+    static guarded_failed: u8;
+}
+
+/// Where an exception at this address goes on, if it was in a guarded access.
+#[inline]
+pub(crate) fn way_back(address: u64) -> Option<u64> {
+    let range = (&raw const guarded_start as u64)..(&raw const guarded_end as u64);
+    range.contains(&address).then(|| &raw const guarded_failed as u64)
+}
+
+/// Copies from the running program; false when it could not read all of that itself.
+pub(crate) fn copy_from_task(to: &mut [u8], from: u64) -> bool {
+    // SAFETY: writes `to` alone; the unprivileged loads read only what the program may, and abort into the way back.
+    unsafe { guarded_copy(to.as_mut_ptr(), from, to.len()) == 0 }
+}
+
+/// Reads a device or memory that may not be there.
+pub(crate) fn probe(address: u64) -> Option<u32> {
+    // SAFETY: the address is mapped; what answers nothing aborts into the way back.
+    u32::try_from(unsafe { guarded_read32(address) }).ok()
+}
+
+/// Calls firmware by HVC.
+pub(crate) fn hvc(function: u64) -> u64 {
+    // SAFETY: SMCCC keeps x18 and up, which is what the compiler expects of a call; without EL2, the way back.
+    unsafe { guarded_hvc(function) }
+}
+
+/// Calls firmware by SMC.
+pub(crate) fn smc(function: u64) -> u64 {
+    // SAFETY: as above.
+    unsafe { guarded_smc(function) }
+}

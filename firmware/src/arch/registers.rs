@@ -1,0 +1,121 @@
+#![expect(unsafe_code, reason = "system registers are read and written by instructions of their own")]
+//! System registers that the register crate does not have, and the few that the abort path reads.
+
+use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, ID_AA64PFR0_EL1, Readable, TTBR0_EL1, Writeable};
+
+/// Reads a register by its name in the assembler.
+macro_rules! read {
+    ($name:literal) => {{
+        let value: u64;
+        // SAFETY: the register exists wherever this is reached, and reading it changes nothing.
+        unsafe {
+            core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags))
+        };
+        value
+    }};
+}
+pub(crate) use read;
+
+/// ESR_EL1.
+#[inline]
+pub(crate) fn syndrome() -> u64 {
+    ESR_EL1.get()
+}
+
+/// FAR_EL1.
+#[inline]
+pub(crate) fn fault_address() -> u64 {
+    FAR_EL1.get()
+}
+
+/// Whether FEAT_RAS is there: DISR_EL1 exists, and ESB is more than a hint [Arm ARM D24.2.73, RAS bits 31:28].
+pub(crate) fn has_ras() -> bool {
+    (ID_AA64PFR0_EL1.get() >> 28) & 0xf != 0
+}
+
+/// Whether PFAR_EL1 is there: ID_AA64PFR1_EL1.PFAR, bits 63:60.
+pub(crate) fn has_pfar() -> bool {
+    read!("id_aa64pfr1_el1") >> 60 != 0
+}
+
+/// PFAR_EL1; only where [`has_pfar`].
+#[inline]
+pub(crate) fn physical_fault_address() -> u64 {
+    read!("S3_0_C6_C0_5")
+}
+
+/// Synchronises errors, and gives and clears what was deferred: ESB, then DISR_EL1 [Arm ARM A2.2.8, D24.2.37]. Only
+/// with FEAT_RAS.
+#[inline(always)]
+pub(crate) fn synchronise_errors() -> u64 {
+    let deferred: u64;
+    // SAFETY: ESB is `hint #16`; DISR_EL1 exists with FEAT_RAS. No memory clobber is wanted: what an error
+    // touches is not Rust's.
+    unsafe {
+        core::arch::asm!("hint #16", "mrs {}, S3_0_C12_C1_1", out(reg) deferred, options(nomem, nostack, preserves_flags));
+    }
+    deferred
+}
+
+/// Clears DISR_EL1. Only with FEAT_RAS.
+pub(crate) fn clear_deferred() {
+    // SAFETY: the deferred error has been read and is being handled.
+    unsafe { core::arch::asm!("msr S3_0_C12_C1_1, xzr", options(nomem, nostack, preserves_flags)) }
+}
+
+/// The main ID of the CPU.
+pub(crate) fn cpu_id() -> u64 {
+    read!("midr_el1")
+}
+
+/// Uses these vectors from now on.
+pub(crate) fn use_vectors(ras: bool) {
+    unsafe extern "C" {
+        static vectors_plain: u8;
+        static vectors_ras: u8;
+    }
+    let table = if ras { &raw const vectors_ras } else { &raw const vectors_plain };
+    aarch64_cpu::registers::VBAR_EL1.set(table as u64);
+    aarch64_cpu::asm::barrier::isb(aarch64_cpu::asm::barrier::SY);
+}
+
+/// SP_EL0, the interrupted task's stack pointer.
+#[inline]
+pub(crate) fn task_stack() -> u64 {
+    read!("sp_el0")
+}
+
+/// Sets SP_EL0.
+#[inline]
+pub(crate) fn set_task_stack(stack: u64) {
+    // SAFETY: the kernel runs on SP_EL1 and never uses SP_EL0 itself.
+    unsafe { core::arch::asm!("msr sp_el0, {}", in(reg) stack, options(nomem, nostack, preserves_flags)) }
+}
+
+/// Sets TTBR0_EL1: another address space, with its ASID.
+#[inline]
+pub(crate) fn set_address_space(ttbr0: u64) {
+    TTBR0_EL1.set(ttbr0);
+    aarch64_cpu::asm::barrier::isb(aarch64_cpu::asm::barrier::SY);
+}
+
+/// Forgets every translation of one address space [Arm ARM D8.17.5]. No table of it is read.
+#[inline]
+pub(crate) fn forget_address_space(asid: u16) {
+    let operand = u64::from(asid) << 48;
+    // SAFETY: invalidation drops cached translations, which changes no value.
+    unsafe {
+        core::arch::asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack, preserves_flags));
+    }
+}
+
+/// Forgets every translation.
+pub(crate) fn forget_all() {
+    // SAFETY: as above.
+    unsafe { core::arch::asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack, preserves_flags)) }
+}
+
+/// Waits for an interrupt, masked or not.
+pub(crate) fn wait() {
+    aarch64_cpu::asm::wfi();
+}

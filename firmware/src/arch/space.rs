@@ -1,0 +1,120 @@
+//! A program's address space: three levels under TTBR0, one ASID.
+//!
+//! [Arm ARM D8] Tables come from the frame table and belong to the task. When a task ends nothing of them is written or
+//! read: the space is no longer named by TTBR0 and its ASID's translations are forgotten, so that a poisoned table
+//! cannot hurt once more.
+
+use aarch64_cpu::asm::barrier;
+use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
+use seawall_firmware::frames::{FrameList, FrameTable, Holder};
+
+use super::{memory, registers, tables};
+
+const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+const VALID: u64 = 1;
+const TABLE: u64 = 3;
+/// The lower half has 39 bits.
+const LIMIT: u64 = 1 << 39;
+
+/// An address space.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    root: FrameNumber,
+    asid: u16,
+}
+
+fn next(descriptor: u64) -> FrameNumber {
+    FrameNumber::from_address(IntermediateAddress(descriptor & ADDRESS))
+}
+
+fn index(address: u64, level: i8) -> u64 {
+    match level {
+        1 => (address >> 30) & 511,
+        2 => (address >> 21) & 511,
+        _ => (address >> 12) & 511,
+    }
+}
+
+impl Space {
+    /// An empty space for the task in `slot`, whose ASID is its slot. `None` without memory.
+    pub(crate) fn new(slot: u16, frames: &mut FrameTable<'_>, list: &mut FrameList) -> Option<Self> {
+        let root = frames.take(Holder::Table(slot), list)?;
+        memory::clear_frame(root);
+        Some(Self { root, asid: slot })
+    }
+
+    /// Maps a page. `None` without memory for tables, or when something is mapped there.
+    pub(crate) fn map(
+        &self,
+        address: u64,
+        descriptor: u64,
+        frames: &mut FrameTable<'_>,
+        list: &mut FrameList,
+    ) -> Option<()> {
+        let mut table = self.root;
+        for level in [1, 2] {
+            let present = memory::descriptor(table, index(address, level));
+            table = if present & VALID != 0 {
+                next(present)
+            } else {
+                let made = frames.take(Holder::Table(self.asid), list)?;
+                memory::clear_frame(made);
+                memory::set_descriptor(table, index(address, level), made.address().0 | TABLE);
+                made
+            };
+        }
+        if memory::descriptor(table, index(address, 3)) & VALID != 0 {
+            return None;
+        }
+        memory::set_descriptor(table, index(address, 3), descriptor);
+        barrier::dsb(barrier::ISHST);
+        Some(())
+    }
+
+    /// What TTBR0 holds while the task runs.
+    pub(crate) fn ttbr0(&self) -> u64 {
+        self.root.address().0 | (u64::from(self.asid) << 48)
+    }
+
+    /// The table that the walk for an address reads at `level`, found without reading that table.
+    pub(crate) fn table_at(&self, address: VirtualAddress, level: i8) -> Option<FrameNumber> {
+        let address = address.untagged().0;
+        if address >= LIMIT || !(1..=3).contains(&level) {
+            return None;
+        }
+        let mut table = self.root;
+        for above in 1..level {
+            let descriptor = memory::descriptor(table, index(address, above));
+            if descriptor & TABLE != TABLE {
+                return None;
+            }
+            table = next(descriptor);
+        }
+        Some(table)
+    }
+
+    /// The frame that an address is mapped to.
+    pub(crate) fn frame_at(&self, address: VirtualAddress) -> Option<FrameNumber> {
+        let table = self.table_at(address, 3)?;
+        let descriptor = memory::descriptor(table, index(address.0, 3));
+        (descriptor & TABLE == TABLE).then(|| next(descriptor))
+    }
+
+    /// Ends the space: it is no longer walked, and nothing of it is remembered.
+    #[inline]
+    pub(crate) fn end(&self, nothing: u64) {
+        registers::set_address_space(nothing);
+        registers::forget_address_space(self.asid);
+    }
+}
+
+/// The descriptor of a program's page.
+pub(crate) fn page(frame: FrameNumber, access: seawall_firmware::elf::Access) -> u64 {
+    use seawall_firmware::elf::Access;
+    let attributes = match access {
+        Access::Read => tables::USER_RO,
+        Access::Write => tables::USER_RW,
+        Access::Execute => tables::USER_RX,
+    };
+    frame.address().0 | attributes
+}

@@ -1,0 +1,145 @@
+//! The boot arguments: which programs to run, and what becomes of each when it meets a memory error.
+//!
+//! `seawall.tasks=load/isolate,store/restart:3,bystander` starts three tasks, in slots 1, 2 and 3. The remedies are
+//! `kill` (also when none is named), `isolate`, and `restart:N` with N restarts at most. Arguments of other prefixes
+//! are somebody else's.
+
+/// More tasks than this cannot be started from the boot arguments.
+pub const MAX_TASKS: usize = 32;
+
+/// What is run when the boot arguments name nothing: each program that meets an abort where a replayer is, and passes
+/// where none is, beside two that watch for damage.
+pub const DEFAULT_TASKS: &str = "load,store,pair,fetch,walk,serror,bystander,bystander";
+
+/// What becomes of a task that a memory error is charged to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Remedy {
+    /// It is killed.
+    #[default]
+    Kill,
+    /// It is stopped and kept.
+    Isolate,
+    /// It is killed and started again from its image, so many times at most.
+    Restart(u32),
+}
+
+/// One task to start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskSpec<'a> {
+    /// The program's name.
+    pub program: &'a str,
+    /// What becomes of it.
+    pub remedy: Remedy,
+}
+
+/// What is wrong with the boot arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ArgumentError<'a> {
+    /// `{0}` is not an argument of seawall.
+    UnknownKey(&'a str),
+    /// `{0}` is not kill, isolate or restart:N.
+    UnknownRemedy(&'a str),
+    /// More than 32 tasks, or none.
+    TaskCount,
+}
+
+impl core::fmt::Display for ArgumentError<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::UnknownKey(key) => write!(f, "boot argument `{key}` is unknown; there is seawall.tasks"),
+            Self::UnknownRemedy(remedy) => {
+                write!(f, "boot argument: remedy `{remedy}` is unknown; there are kill, isolate, restart:N")
+            }
+            Self::TaskCount => write!(f, "boot argument seawall.tasks names none or more than {MAX_TASKS} tasks"),
+        }
+    }
+}
+
+/// The tasks to start.
+#[derive(Clone, Copy, Debug)]
+pub struct Tasks<'a> {
+    list: &'a str,
+}
+
+impl<'a> Tasks<'a> {
+    /// Reads and checks the whole boot arguments.
+    ///
+    /// # Errors
+    /// See [`ArgumentError`]; nothing is started from bad arguments.
+    pub fn parse(arguments: &'a str) -> Result<Self, ArgumentError<'a>> {
+        let mut list = DEFAULT_TASKS;
+        for argument in arguments.split_ascii_whitespace() {
+            let Some(ours) = argument.strip_prefix("seawall.") else { continue };
+            match ours.split_once('=') {
+                Some(("tasks", value)) => list = value,
+                _ => return Err(ArgumentError::UnknownKey(argument)),
+            }
+        }
+        let tasks = Tasks { list };
+        let mut count = 0;
+        for entry in list.split(',') {
+            spec(entry)?;
+            count += 1;
+        }
+        if list.is_empty() || count > MAX_TASKS { Err(ArgumentError::TaskCount) } else { Ok(tasks) }
+    }
+
+    /// The tasks, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = TaskSpec<'a>> + use<'a> {
+        self.list.split(',').filter_map(|entry| spec(entry).ok())
+    }
+}
+
+fn spec(entry: &str) -> Result<TaskSpec<'_>, ArgumentError<'_>> {
+    let (program, remedy) = entry.split_once('/').unwrap_or((entry, "kill"));
+    let remedy = match remedy.split_once(':') {
+        None if remedy == "kill" => Remedy::Kill,
+        None if remedy == "isolate" => Remedy::Isolate,
+        Some(("restart", limit)) => {
+            Remedy::Restart(limit.parse().map_err(|_| ArgumentError::UnknownRemedy(remedy))?)
+        }
+        _ => return Err(ArgumentError::UnknownRemedy(remedy)),
+    };
+    Ok(TaskSpec { program, remedy })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_keep_their_order_and_their_remedies() {
+        let tasks = Tasks::parse("console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander").unwrap();
+        let read: Vec<_> = tasks.iter().map(|t| (t.program, t.remedy)).collect();
+        assert_eq!(
+            read,
+            [
+                ("load", Remedy::Isolate),
+                ("store", Remedy::Restart(3)),
+                ("pair", Remedy::Kill),
+                ("bystander", Remedy::Kill)
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_arguments_are_named() {
+        for (arguments, error) in [
+            ("seawall.task=load", ArgumentError::UnknownKey("seawall.task=load")),
+            ("seawall.tasks", ArgumentError::UnknownKey("seawall.tasks")),
+            ("seawall.tasks=load/heal", ArgumentError::UnknownRemedy("heal")),
+            ("seawall.tasks=load/restart:x", ArgumentError::UnknownRemedy("restart:x")),
+            ("seawall.tasks=load/restart", ArgumentError::UnknownRemedy("restart")),
+            ("seawall.tasks=", ArgumentError::TaskCount),
+        ] {
+            assert_eq!(Tasks::parse(arguments).unwrap_err(), error, "{arguments}");
+        }
+        let many = format!("seawall.tasks={}", ["load"; 33].join(","));
+        assert_eq!(Tasks::parse(&many).unwrap_err(), ArgumentError::TaskCount);
+    }
+
+    #[test]
+    fn without_arguments_the_default_tasks_run() {
+        assert_eq!(Tasks::parse("quiet").unwrap().iter().filter(|t| t.program == "bystander").count(), 2);
+    }
+}

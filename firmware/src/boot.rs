@@ -1,0 +1,132 @@
+//! From `guest_main` to the first task.
+
+use core::panic::PanicInfo;
+
+use seawall_agent::{IntermediateAddress, Journal, Ledger};
+use seawall_firmware::arguments::Tasks;
+use seawall_firmware::board::{self, Board, Range};
+use seawall_firmware::bundle::Bundle;
+use seawall_firmware::frames::FrameTable;
+use seawall_firmware::layout::Layout;
+
+use crate::arch::device::Window;
+use crate::arch::gic::Gic;
+use crate::arch::port::Port;
+use crate::arch::{self, counter, entry, heap, memory, registers, tables, timer, uart};
+use crate::kernel::{Guest, Parts, console, end};
+
+/// The programs, put in by the build.
+static PROGRAMS: &[u8] = include_bytes!(env!("SEAWALL_BUNDLE"));
+
+/// The first Rust that runs: at EL1 in the upper half, on the kernel's stack, with exceptions masked.
+pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
+    entry::prepare();
+    console::open();
+    heap::open();
+    let counting = counter::start() != 0;
+    let ras = registers::has_ras();
+    registers::use_vectors(ras);
+    let (tree_bytes, board) = discover(tree, image);
+    log::info!(
+        "{} KiB kernel at {image:#x}, {} MiB of memory, {} CPU, MIDR {:#x}, RAS {}",
+        memory::kernel_bytes() >> 10,
+        board.memory_bytes() >> 20,
+        board.cpus,
+        registers::cpu_id(),
+        if ras { "yes" } else { "no" },
+    );
+    let port = board.port.and_then(|base| {
+        tables::map_device(base, image).and_then(|address| Port::open(Window::new(address), base))
+    });
+    end::know(end::Ways { port, conduit: board.psci });
+    log::info!(
+        "{:x?}, timer {}, PSCI {:?}, replay port {}",
+        board.gic,
+        board.timer,
+        board.psci,
+        if port.is_some() { "yes" } else { "no" }
+    );
+    let tasks = Tasks::parse(board.arguments).unwrap_or_else(|error| stop(&error));
+    let mut guest = assemble(&board, Range::of(tree, tree_bytes), image, Found { port, ras, counting });
+    if let Err(error) = guest.start(tasks) {
+        stop(&error);
+    }
+    timer::begin_turn();
+    entry::run(guest)
+}
+
+fn stop(error: &dyn core::fmt::Display) -> ! {
+    log::error!("{error}");
+    end::fail()
+}
+
+struct Found {
+    port: Option<Port>,
+    ras: bool,
+    counting: bool,
+}
+
+/// Reads the device tree, with a serial port open as early as there can be one.
+fn discover(tree: u64, image: u64) -> (u64, Board<'static>) {
+    let Some(bytes) = arch::device_tree(tree, image) else {
+        uart::search(image);
+        stop(&"there is no device tree where x0 points");
+    };
+    match board::find_uart(bytes) {
+        Some(found) => uart::open(found, image),
+        None => uart::search(image),
+    }
+    let board = Board::discover(bytes).unwrap_or_else(|error| stop(&error));
+    if !image.is_multiple_of(tables::BLOCK) {
+        log::error!("the Image was loaded at {image:#x}, which is not on a 2 MiB boundary");
+        end::fail();
+    }
+    if !board.memory().any(|bank| bank.contains(&Range::of(image, memory::kernel_bytes()))) {
+        stop(&"the Image lies outside of the memory that the device tree names");
+    }
+    (bytes.len() as u64, board)
+}
+
+/// Maps memory, carves the books out of it, and puts the guest together.
+fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Guest {
+    let kernel = Range::of(image, memory::kernel_bytes());
+    let mut layout = Layout::default();
+    for bank in board.memory() {
+        match tables::map_bank(bank, kernel, image) {
+            Some(mapped) => layout.add(mapped),
+            None => log::warn!("memory at {:#x} is left unused", bank.start),
+        }
+    }
+    let block = tables::BLOCK;
+    layout.remove(Range { start: kernel.start & !(block - 1), end: kernel.end.next_multiple_of(block) });
+    layout.remove(tree);
+    board.reserved().for_each(|range| layout.remove(range));
+    let sizes = layout.sizes();
+    let mut carve = |bytes| layout.carve(bytes).unwrap_or_else(|| stop(&"no memory is left for the kernel's books"));
+    let (entries, slots, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
+    memory::clear(slots);
+    let ledger = Ledger::new(memory::words(slots)).unwrap_or_else(|error| stop(&error));
+    let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
+    if let Some(port) = found.port {
+        port.name_journal(IntermediateAddress(records.start), records.end - records.start);
+    }
+    let frames = FrameTable::new(memory::entries(entries), layout.frames());
+    let parts = Parts {
+        frames,
+        bundle: Bundle::new(PROGRAMS).unwrap_or_else(|error| stop(&error)),
+        gic: Gic::open(board.gic, board.timer, image)
+            .unwrap_or_else(|| stop(&"the interrupt controller does not answer")),
+        port: found.port,
+        nothing: tables::nothing(image),
+        ras: found.ras,
+        pfar: registers::has_pfar(),
+        counting: found.counting,
+    };
+    Guest::new(parts, ledger, journal)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let (file, line) = info.location().map_or(("an unknown place", 0), |place| (place.file(), place.line()));
+    end::panicked(file, line)
+}

@@ -1,0 +1,297 @@
+//! The frame table: who owns each frame of memory, and which frames are lost for good.
+//!
+//! Every frame that may be handed out has an entry of eight bytes. Entries above the range's watermark have never been
+//! used and are not even written, so that 64 GiB cost no more at boot than 16 MiB. Owned frames are linked into a
+//! list for each owner: the frames of a dead task are given back along that list, never by walking its page tables,
+//! one of which may be what was poisoned.
+//!
+//! Retiring is O(1) and touches the entry alone. A retired frame stays in whatever list it was in and is passed over
+//! when it comes up; it never becomes free again.
+
+use seawall_agent::address::FrameNumber;
+
+/// Ranges of frames that may be handed out; what is reserved lies between them.
+pub const MAX_RANGES: usize = 16;
+
+/// Whom a frame belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// Nobody.
+    Free,
+    /// The task in this slot maps it.
+    Task(u16),
+    /// It is a translation table of the task in this slot.
+    Table(u16),
+    /// The kernel.
+    Kernel,
+    /// Nobody, ever again.
+    Retired,
+    /// It is not in the table: a device, or nothing.
+    Outside,
+}
+
+/// One frame's entry.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Entry {
+    next: u32,
+    slot: u16,
+    state: u8,
+    _reserved: u8,
+}
+
+const FREE: u8 = 0;
+const TASK: u8 = 1;
+const TABLE: u8 = 2;
+const KERNEL: u8 = 3;
+const RETIRED: u8 = 4;
+const NONE: u32 = u32::MAX;
+
+/// A list of owned frames, newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameList {
+    head: u32,
+}
+
+impl FrameList {
+    /// Without frames.
+    pub const EMPTY: Self = Self { head: NONE };
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Range {
+    first: u64,
+    count: u32,
+    entry: u32,
+    used: u32,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct FrameTable<'a> {
+    entries: &'a mut [Entry],
+    ranges: [Range; MAX_RANGES],
+    free: u32,
+    free_listed: u64,
+    retired: u64,
+    total: u64,
+}
+
+impl<'a> FrameTable<'a> {
+    /// A table over these ranges of whole frames (first frame, count); `entries` has at least one for each frame and
+    /// may hold anything. Ranges and frames that find no entry are left out.
+    #[must_use]
+    pub fn new(entries: &'a mut [Entry], ranges: impl IntoIterator<Item = (FrameNumber, u64)>) -> Self {
+        let mut table =
+            Self { entries, ranges: [Range::default(); MAX_RANGES], free: NONE, free_listed: 0, retired: 0, total: 0 };
+        let capacity = u32::try_from(table.entries.len()).unwrap_or(u32::MAX - 1);
+        let mut entry = 0_u32;
+        for (slot, (first, count)) in table.ranges.iter_mut().zip(ranges) {
+            let count = u32::try_from(count).unwrap_or(u32::MAX).min(capacity - entry);
+            *slot = Range { first: first.0, count, entry, used: 0 };
+            entry += count;
+        }
+        table.total = u64::from(entry);
+        table
+    }
+
+    /// Frames that exist, that may be handed out, and that are lost.
+    #[must_use]
+    pub fn stock(&self) -> (u64, u64, u64) {
+        let untouched: u64 = self.ranges.iter().map(|range| u64::from(range.count - range.used)).sum();
+        (self.total, self.free_listed + untouched, self.retired)
+    }
+
+    fn index(&self, frame: FrameNumber) -> Option<u32> {
+        self.ranges.iter().find_map(|range| {
+            let offset = u32::try_from(frame.0.wrapping_sub(range.first)).ok()?;
+            (offset < range.count).then_some((range.entry + offset, offset < range.used))
+        }).map(|(index, _)| index)
+    }
+
+    fn used(&self, frame: FrameNumber) -> bool {
+        self.ranges.iter().any(|range| frame.0.wrapping_sub(range.first) < u64::from(range.used))
+    }
+
+    fn frame(&self, index: u32) -> Option<FrameNumber> {
+        self.ranges.iter().find_map(|range| {
+            let offset = index.wrapping_sub(range.entry);
+            (offset < range.count).then(|| FrameNumber(range.first + u64::from(offset)))
+        })
+    }
+
+    /// Takes a free frame for `holder` and puts it into the owner's list. `None` when none is left, or when `holder`
+    /// is nobody.
+    pub fn take(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
+        let (state, slot) = match holder {
+            Holder::Task(slot) => (TASK, slot),
+            Holder::Table(slot) => (TABLE, slot),
+            Holder::Kernel => (KERNEL, 0),
+            Holder::Free | Holder::Retired | Holder::Outside => return None,
+        };
+        let index = self.pop_free().or_else(|| self.first_touch())?;
+        *self.entries.get_mut(index as usize)? = Entry { next: list.head, slot, state, _reserved: 0 };
+        list.head = index;
+        self.frame(index)
+    }
+
+    /// The newest free frame that has not been retired since it was given back.
+    fn pop_free(&mut self) -> Option<u32> {
+        while self.free != NONE {
+            let index = self.free;
+            let entry = self.entries.get(index as usize)?;
+            self.free = entry.next;
+            if entry.state == FREE {
+                self.free_listed -= 1;
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The next frame of a range that was never used, passing over what was retired before its first use.
+    fn first_touch(&mut self) -> Option<u32> {
+        self.ranges.iter_mut().find_map(|range| {
+            (range.used < range.count).then(|| {
+                let index = range.entry + range.used;
+                range.used += 1;
+                index
+            })
+        })
+    }
+
+    /// Gives all frames of a list back, but for those that were retired.
+    pub fn give_back(&mut self, list: &mut FrameList) {
+        while list.head != NONE {
+            let index = list.head;
+            let Some(entry) = self.entries.get_mut(index as usize) else { break };
+            list.head = entry.next;
+            if entry.state != RETIRED {
+                *entry = Entry { next: self.free, slot: 0, state: FREE, _reserved: 0 };
+                self.free = index;
+                self.free_listed += 1;
+            }
+        }
+    }
+
+    /// Retires a frame for good. False when it was retired before, or is not in the table.
+    pub fn retire(&mut self, frame: FrameNumber) -> bool {
+        let Some(index) = self.index(frame) else { return false };
+        if !self.used(frame) {
+            // Never handed out, so its entry was never written: use up the range to beyond it first.
+            while !self.used(frame) {
+                let Some(untouched) = self.first_touch() else { return false };
+                let mut list = FrameList { head: untouched };
+                if let Some(entry) = self.entries.get_mut(untouched as usize) {
+                    *entry = Entry { next: NONE, slot: 0, state: KERNEL, _reserved: 0 };
+                }
+                self.give_back(&mut list);
+            }
+        }
+        let Some(entry) = self.entries.get_mut(index as usize) else { return false };
+        match entry.state {
+            RETIRED => return false,
+            FREE => self.free_listed -= 1,
+            _ => {}
+        }
+        entry.state = RETIRED;
+        self.retired += 1;
+        true
+    }
+
+    /// Whom a frame belongs to.
+    #[must_use]
+    pub fn holder(&self, frame: FrameNumber) -> Holder {
+        let Some(entry) = self.index(frame).and_then(|index| self.entries.get(index as usize)) else {
+            return Holder::Outside;
+        };
+        if !self.used(frame) {
+            return Holder::Free;
+        }
+        match entry.state {
+            FREE => Holder::Free,
+            TASK => Holder::Task(entry.slot),
+            TABLE => Holder::Table(entry.slot),
+            RETIRED => Holder::Retired,
+            _ => Holder::Kernel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GARBAGE: Entry = Entry { next: 0x1234_5678, slot: 0xffff, state: 0xee, _reserved: 0xff };
+
+    fn table(entries: &mut [Entry]) -> FrameTable<'_> {
+        FrameTable::new(entries, [(FrameNumber(0x100), 4), (FrameNumber(0x200), 4)])
+    }
+
+    #[test]
+    fn every_frame_is_handed_out_once_and_then_none() {
+        let mut entries = [GARBAGE; 8];
+        let mut table = table(&mut entries);
+        let mut list = FrameList::EMPTY;
+        let mut taken: Vec<u64> = (0..8).map(|_| table.take(Holder::Task(1), &mut list).unwrap().0).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0x100, 0x101, 0x102, 0x103, 0x200, 0x201, 0x202, 0x203]);
+        assert_eq!(table.take(Holder::Task(1), &mut list), None);
+        table.give_back(&mut list);
+        assert_eq!(table.stock(), (8, 8, 0));
+    }
+
+    #[test]
+    fn a_retired_frame_is_never_handed_out_again() {
+        let mut entries = [GARBAGE; 8];
+        let mut table = table(&mut entries);
+        let mut list = FrameList::EMPTY;
+        let poisoned = table.take(Holder::Task(1), &mut list).unwrap();
+        assert!(table.retire(poisoned));
+        assert!(!table.retire(poisoned), "known once");
+        table.give_back(&mut list);
+        assert_eq!(table.stock(), (8, 7, 1));
+        let again: Vec<_> = std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).collect();
+        assert_eq!(again.len(), 7);
+        assert!(!again.contains(&poisoned));
+        assert_eq!(table.holder(poisoned), Holder::Retired);
+    }
+
+    #[test]
+    fn free_and_untouched_frames_can_be_retired_too() {
+        let mut entries = [GARBAGE; 8];
+        let mut table = table(&mut entries);
+        let mut list = FrameList::EMPTY;
+        let freed = table.take(Holder::Task(1), &mut list).unwrap();
+        table.give_back(&mut list);
+        assert!(table.retire(freed));
+        assert!(table.retire(FrameNumber(0x202)));
+        assert_eq!(table.stock(), (8, 6, 2));
+        let rest: Vec<_> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut list)).collect();
+        assert_eq!(rest.len(), 6);
+        assert!(!rest.contains(&freed) && !rest.contains(&FrameNumber(0x202)));
+    }
+
+    #[test]
+    fn owners_are_known_frame_by_frame() {
+        let mut entries = [GARBAGE; 8];
+        let mut table = table(&mut entries);
+        let mut list = FrameList::EMPTY;
+        let page = table.take(Holder::Task(3), &mut list).unwrap();
+        let walk = table.take(Holder::Table(3), &mut list).unwrap();
+        assert_eq!(table.holder(page), Holder::Task(3));
+        assert_eq!(table.holder(walk), Holder::Table(3));
+        assert_eq!(table.holder(FrameNumber(0x203)), Holder::Free);
+        assert_eq!(table.holder(FrameNumber(0x104)), Holder::Outside);
+        assert_eq!(table.holder(FrameNumber(0)), Holder::Outside);
+        assert!(!table.retire(FrameNumber(0x9000)));
+    }
+
+    #[test]
+    fn too_few_entries_leave_frames_out_and_none_out_of_bounds() {
+        let mut entries = [GARBAGE; 5];
+        let mut table = table(&mut entries);
+        let mut list = FrameList::EMPTY;
+        assert_eq!(std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).count(), 5);
+    }
+}

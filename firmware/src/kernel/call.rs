@@ -1,0 +1,284 @@
+//! The calls programs make; [`seawall_firmware::calls`] says what each is.
+
+use seawall_agent::VirtualAddress;
+use seawall_firmware::arguments::Remedy;
+use seawall_firmware::calls::{self, FAILED, What};
+use seawall_replay::IntermediateAddress;
+use seawall_replay::port::{Announcement, Window};
+use seawall_replay::report::{Note, TaskState};
+
+use super::task::{State, Task};
+use super::{Guest, Kernel};
+use crate::arch::entry::Frame;
+use crate::arch::{entry, guarded, memory, registers, timer};
+use crate::kernel::console;
+
+/// Longest piece of text taken at once.
+const PIECE: usize = 128;
+
+impl Guest {
+    /// A checkpoint that is to be announced before the border is synchronised, is; every other call is left alone.
+    pub(crate) fn before_border(&mut self) {
+        let [number, address, what, ..] = self.kernel.arguments();
+        if self.kernel.call_number() == calls::CHECKPOINT && what == What::Border as u64 {
+            self.kernel.announce(Window::Border, number, address);
+        }
+    }
+
+    /// Carries out the current task's call.
+    pub(crate) fn call(&mut self) -> *mut Frame {
+        let [a, b, c, _] = self.kernel.arguments();
+        let kernel = &mut self.kernel;
+        let result = match kernel.call_number() {
+            calls::EXIT => {
+                kernel.end_current(TaskState::Exited((a & 0xffff_ffff) as u32));
+                return self.next();
+            }
+            calls::YIELD => {
+                kernel.set_result(0);
+                return self.next();
+            }
+            calls::SLEEP => {
+                kernel.sleep(a);
+                return self.next();
+            }
+            calls::TIME => nanoseconds(timer::ticks()),
+            calls::WRITE => self.write(a, b),
+            calls::CHECKPOINT => self.checkpoint(a, b, c),
+            calls::BACKGROUND => kernel.background(),
+            calls::PROGRESS => return self.progress(a, b),
+            calls::MEASURE => {
+                self.note(&Note::Measure { number: a, value: b });
+                0
+            }
+            calls::SPAWN => self.spawn(a, b),
+            calls::WAIT => return self.wait(a),
+            calls::INSPECT => kernel.inspect(a, b),
+            _ => FAILED,
+        };
+        self.kernel.set_result(result);
+        // A call may have cost the caller its life: a copy that met poison.
+        if self.kernel.current_runs() { self.kernel.current_frame() } else { self.next() }
+    }
+
+    fn write(&mut self, from: u64, bytes: u64) -> u64 {
+        let mut piece = [0; PIECE];
+        let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(PIECE);
+        let Some(text) = piece.get_mut(..length) else { return FAILED };
+        if !self.copy(text, from) {
+            return FAILED;
+        }
+        console::program(text);
+        length as u64
+    }
+
+    /// Copies from the current task; a memory error on the way is charged to it.
+    fn copy(&mut self, to: &mut [u8], from: u64) -> bool {
+        if guarded::copy_from_task(to, from) {
+            return true;
+        }
+        if let Some(taken) = entry::take_guarded_abort() {
+            self.copy_aborted(&taken);
+        }
+        false
+    }
+
+    fn checkpoint(&mut self, number: u64, address: u64, what: u64) -> u64 {
+        let kernel = &mut self.kernel;
+        match What::from_argument(what) {
+            Some(What::Page) => kernel.announce(Window::Checkpoint, number, address),
+            Some(What::Table) => kernel.announce_table(number, address),
+            Some(What::Border) => u64::from(kernel.port.is_some()),
+            Some(What::Kernel) => {
+                let Some(page) = kernel.own_page else { return FAILED };
+                let announced = kernel.announce_page(Window::Kernel, number, page.address().0);
+                memory::touch(page);
+                announced
+            }
+            None => FAILED,
+        }
+    }
+
+    /// Progress, and the end of the turn: whoever counts lets others run. Here the guest's end is noticed soonest.
+    fn progress(&mut self, count: u64, damage: u64) -> *mut Frame {
+        let aborts = self.kernel.aborts;
+        if let Some(task) = self.kernel.current_task() {
+            if task.seen_abort != aborts || !task.counts {
+                task.progress_at_abort = task.progress;
+                task.seen_abort = aborts;
+            }
+            task.counts = true;
+            task.progress = count;
+            task.damage = damage;
+        }
+        self.kernel.set_result(0);
+        if self.kernel.is_over() {
+            self.finish();
+        }
+        self.next()
+    }
+
+    fn spawn(&mut self, name: u64, length: u64) -> u64 {
+        let mut buffer = [0; 16];
+        let Some(name_bytes) = usize::try_from(length).ok().and_then(|length| buffer.get_mut(..length)) else {
+            return FAILED;
+        };
+        if !self.copy(name_bytes, name) {
+            return FAILED;
+        }
+        let parent = self.kernel.current;
+        let Some(program) = self.kernel.bundle.find(name_bytes) else { return FAILED };
+        match self.kernel.spawn(program, Remedy::Kill, parent) {
+            Ok(slot) => {
+                self.note_start(slot);
+                u64::from(slot)
+            }
+            Err(_) => FAILED,
+        }
+    }
+
+    fn wait(&mut self, slot: u64) -> *mut Frame {
+        let current = self.kernel.current;
+        let child = u16::try_from(slot).ok().filter(|slot| {
+            self.kernel.task(*slot).is_some_and(|task| task.parent == current && *slot != current)
+        });
+        let Some(child) = child else {
+            self.kernel.set_result(FAILED);
+            return self.kernel.current_frame();
+        };
+        if !self.kernel.collect(child, current) {
+            self.kernel.ready &= !(1 << current);
+            if let Some(task) = self.kernel.current_task() {
+                task.state = State::Waiting(child);
+            }
+        }
+        self.next()
+    }
+}
+
+fn nanoseconds(ticks: u64) -> u64 {
+    let wide = u128::from(ticks) * 1_000_000_000 / u128::from(timer::frequency());
+    u64::try_from(wide).unwrap_or(u64::MAX)
+}
+
+fn ticks(nanoseconds: u64) -> u64 {
+    let wide = u128::from(nanoseconds) * u128::from(timer::frequency()) / 1_000_000_000;
+    u64::try_from(wide).unwrap_or(u64::MAX)
+}
+
+impl Kernel {
+    fn current_task(&mut self) -> Option<&mut Task> {
+        self.task_mut(self.current)
+    }
+
+    pub(super) fn current_frame(&mut self) -> *mut Frame {
+        &raw mut self.tasks[usize::from(self.current) % super::SLOTS].frame
+    }
+
+    fn current_runs(&self) -> bool {
+        self.ready & (1 << self.current) != 0
+    }
+
+    fn call_number(&self) -> u64 {
+        self.task(self.current).map_or(0, |task| task.frame.x[8])
+    }
+
+    fn arguments(&self) -> [u64; 4] {
+        self.task(self.current).map_or([0; 4], |task| {
+            let [a, b, c, d, ..] = task.frame.x;
+            [a, b, c, d]
+        })
+    }
+
+    fn set_result(&mut self, result: u64) {
+        if let Some(task) = self.current_task() {
+            task.frame.x[0] = result;
+        }
+    }
+
+    /// The current task never runs again, by its own doing.
+    pub(super) fn end_current(&mut self, state: TaskState) {
+        let slot = self.current;
+        self.end_task(slot, state);
+        self.dead |= 1 << slot;
+    }
+
+    fn sleep(&mut self, nanoseconds: u64) {
+        self.set_result(0);
+        let until = timer::ticks().saturating_add(ticks(nanoseconds));
+        let bit = 1 << self.current;
+        if let Some(task) = self.current_task() {
+            task.state = State::Sleeping(until);
+            self.ready &= !bit;
+            self.sleeping |= bit;
+        }
+    }
+
+    fn background(&mut self) -> u64 {
+        if let Some(task) = self.current_task().filter(|task| !task.background) {
+            task.background = true;
+            self.awaited = self.awaited.saturating_sub(1);
+        }
+        0
+    }
+
+    /// Gives an ended child's slot back and its state to the parent; false while it lives.
+    pub(super) fn collect(&mut self, child: u16, parent: u16) -> bool {
+        let Some(State::Ended(state)) = self.task(child).map(|task| task.state) else { return false };
+        if self.again & (1 << child) != 0 {
+            return false;
+        }
+        self.give_back_dead();
+        let number = match state {
+            TaskState::Alive => 1,
+            TaskState::Exited(_) => 2,
+            TaskState::Killed => 3,
+            TaskState::Isolated => return self.answer(parent, 4),
+            TaskState::Faulted(_) => 5,
+            TaskState::Unknown(other) => u64::from(other),
+        };
+        if let Some(task) = self.task_mut(child) {
+            task.state = State::Empty;
+        }
+        self.answer(parent, number)
+    }
+
+    fn answer(&mut self, slot: u16, result: u64) -> bool {
+        if let Some(task) = self.task_mut(slot) {
+            task.frame.x[0] = result;
+        }
+        true
+    }
+
+    fn inspect(&self, slot: u64, register: u64) -> u64 {
+        let task = u16::try_from(slot).ok().and_then(|slot| self.task(slot));
+        let Some(task) = task.filter(|task| matches!(task.state, State::Ended(_))) else { return FAILED };
+        match usize::try_from(register).ok() {
+            Some(31) => task.frame.elr,
+            Some(register) => task.frame.x.get(register).copied().unwrap_or(FAILED),
+            None => FAILED,
+        }
+    }
+
+    fn announce(&mut self, window: Window, number: u64, address: u64) -> u64 {
+        let frame = self.task(self.current).and_then(|task| task.space).and_then(|s| s.frame_at(VirtualAddress(address)));
+        let page = frame.map_or(0, |frame| frame.address().0);
+        // What the checkpoint names may not be met through a translation that is still cached.
+        registers::forget_all();
+        self.announce_page(window, number, page)
+    }
+
+    fn announce_table(&mut self, number: u64, address: u64) -> u64 {
+        let space = self.task(self.current).and_then(|task| task.space);
+        let Some(table) = space.and_then(|s| s.table_at(VirtualAddress(address), 3)) else { return FAILED };
+        registers::forget_all();
+        self.announce_page(Window::Checkpoint, number, table.address().0)
+    }
+
+    fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {
+        let Some(port) = self.port else { return 0 };
+        let number = (number & 0xfff) as u16;
+        port.announce(window, Announcement { task: self.current, number, page: IntermediateAddress(page) });
+        1
+    }
+}

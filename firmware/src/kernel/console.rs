@@ -1,0 +1,81 @@
+//! The console: what the kernel logs, and what programs write.
+
+use core::fmt::{self, Write};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use seawall_agent::TaskId;
+use seawall_firmware::bundle;
+use spin::mutex::SpinMutex;
+
+use super::Kernel;
+use crate::arch::uart;
+
+/// Verdicts printed one by one; after these only their number is.
+const SAID_AT_MOST: u64 = 16;
+
+/// Whoever writes holds this, so that lines stay whole. It is only ever tried: nobody waits for a console.
+static WRITING: SpinMutex<()> = SpinMutex::new(());
+
+struct Console;
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        uart::write(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Log for Console {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(_writing) = WRITING.try_lock() {
+            // A console that does not take text is nobody's error.
+            let _ = writeln!(Console, "seawall: {}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Sends the kernel's log to the console from now on.
+pub(crate) fn open() {
+    if log::set_logger(&Console).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// What a program wrote.
+pub(super) fn program(text: &[u8]) {
+    if let Some(_writing) = WRITING.try_lock() {
+        uart::write(text);
+    }
+}
+
+impl Kernel {
+    /// Prints the verdicts that were put off.
+    pub(super) fn say_verdicts(&mut self) {
+        for place in &mut self.unsaid {
+            let Some(verdict) = place.take() else { continue };
+            self.said += 1;
+            if self.said > SAID_AT_MOST {
+                continue;
+            }
+            let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
+            let name = self.tasks.get(usize::from(slot)).map_or("nobody", |task| bundle::text(&task.name));
+            log::info!(
+                "memory error {}: {}, {}, charged to {name} ({slot}): {}",
+                self.said,
+                verdict.cause.name(),
+                verdict.severity.name(),
+                verdict.decision.name()
+            );
+            if self.said == SAID_AT_MOST {
+                log::info!("more memory errors are counted, not printed");
+            }
+        }
+        self.said += core::mem::take(&mut self.unsaid_more);
+    }
+}

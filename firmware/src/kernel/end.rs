@@ -1,0 +1,137 @@
+//! The guest's end: with a report when all went as the rules allow, with an epitaph when they do not let it live.
+//!
+//! An epitaph uses nothing that may have failed: no heap, no lock, no `core::fmt`, only the serial port and the replay
+//! port, and it cannot be entered twice.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use seawall_agent::engine::Snapshot;
+use seawall_agent::{Disr, Esr};
+use seawall_firmware::board::Conduit;
+use seawall_replay::port::End;
+use seawall_replay::report::{Note, TaskState};
+use spin::Once;
+
+use super::Guest;
+use super::task::State;
+use crate::arch::port::Port;
+use crate::arch::{psci, uart};
+
+/// The ways out, known from the boot on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ways {
+    pub(crate) port: Option<Port>,
+    pub(crate) conduit: Option<Conduit>,
+}
+
+static WAYS: Once<Ways> = Once::new();
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Names the ways out, once.
+pub(crate) fn know(ways: Ways) {
+    WAYS.call_once(|| ways);
+}
+
+fn leave(end: End) -> ! {
+    let ways = WAYS.get().copied().unwrap_or_default();
+    if let Some(port) = ways.port {
+        port.end(end);
+    }
+    psci::power_off(ways.conduit)
+}
+
+/// Stops for a reason of the guest's own: bad input. The reason has been logged.
+pub(crate) fn fail() -> ! {
+    uart::write(b"seawall: verdict: failed\n");
+    leave(End::Failed)
+}
+
+impl Guest {
+    /// All that was waited for has ended: the report, the verdict, and off.
+    pub(super) fn finish(&mut self) -> ! {
+        let aborts = self.kernel.aborts;
+        let mut faults = 0_u32;
+        for slot in 1..self.kernel.tasks.len() {
+            let task = &self.kernel.tasks[slot];
+            if task.state == State::Empty {
+                continue;
+            }
+            faults += u32::from(matches!(task.state, State::Ended(TaskState::Faulted(_))) || task.damage != 0);
+            let report = task.report(u16::try_from(slot).unwrap_or(u16::MAX), aborts);
+            self.note(&Note::Task(report));
+        }
+        self.kernel.say_verdicts();
+        // Every task's memory comes back now, also that of those that still lived, so that the stock must be what it
+        // was at the start, less what was retired.
+        self.kernel.dead = u64::MAX << 1;
+        self.kernel.give_back_dead();
+        let census = self.kernel.census(true);
+        self.note(&Note::Census(census));
+        match (faults, aborts) {
+            (0, 0) => log::info!("verdict: clean, no memory error"),
+            (0, _) => log::info!("verdict: survived {aborts} memory errors, {} frames retired", census.retired),
+            (_, _) => log::info!("verdict: failed, {faults} tasks faulted or found damage"),
+        }
+        leave(if faults == 0 { End::Done } else { End::Failed })
+    }
+}
+
+fn hexadecimal(value: u64) {
+    let mut digits = [0_u8; 16];
+    for (place, digit) in digits.iter_mut().enumerate() {
+        let nibble = (value >> (60 - 4 * place)) & 0xf;
+        *digit = if nibble < 10 { b'0' + nibble as u8 } else { b'a' + (nibble - 10) as u8 };
+    }
+    uart::write(b"0x");
+    uart::write(&digits);
+}
+
+fn line(label: &str, value: u64) {
+    uart::write(b"seawall: epitaph:   ");
+    uart::write(label.as_bytes());
+    hexadecimal(value);
+    uart::write(b"\n");
+}
+
+/// The last thing said: what came where, and how bad it was.
+pub(crate) fn epitaph(place: &str, taken: &Snapshot) -> ! {
+    if ENDING.swap(true, Ordering::Relaxed) {
+        last_words();
+    }
+    uart::write(b"\nseawall: epitaph: ");
+    uart::write(place.as_bytes());
+    uart::write(b"\nseawall: epitaph:   ");
+    if taken.disr != 0 {
+        uart::write(b"SError deferred");
+        uart::write(b"\n");
+        line("DISR ", Disr(taken.disr).0);
+    } else {
+        uart::write(Esr(taken.esr).class().name().as_bytes());
+        uart::write(b"\n");
+        line("ESR  ", taken.esr);
+        line("FAR  ", taken.far);
+    }
+    line("ELR  ", taken.elr);
+    line("SPSR ", taken.spsr);
+    uart::write(b"seawall: verdict: halted\n");
+    leave(End::Halted)
+}
+
+/// When even the epitaph fails.
+pub(crate) fn last_words() -> ! {
+    uart::write(b"\nseawall: epitaph: a second accident while one was handled\nseawall: verdict: halted\n");
+    leave(End::Halted)
+}
+
+/// A panic is a bug of the kernel's; it ends like an accident.
+pub(crate) fn panicked(file: &str, line_number: u32) -> ! {
+    if ENDING.swap(true, Ordering::Relaxed) {
+        last_words();
+    }
+    uart::write(b"\nseawall: epitaph: the kernel panicked in ");
+    uart::write(file.as_bytes());
+    uart::write(b"\n");
+    line("line ", u64::from(line_number));
+    uart::write(b"seawall: verdict: halted\n");
+    leave(End::Halted)
+}

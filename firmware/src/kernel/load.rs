@@ -1,0 +1,122 @@
+//! Starting a program: a slot, an address space, and its segments in fresh frames.
+
+use seawall_firmware::arguments::Remedy;
+use seawall_firmware::calls::{STACK_PAGES, STACK_TOP, USER_WINDOW};
+use seawall_firmware::elf::{Access, Elf, Segment};
+use seawall_firmware::frames::{FrameList, Holder};
+use seawall_replay::report::Census;
+
+use super::Kernel;
+use super::task::{State, Task};
+use crate::arch::entry::Frame;
+use crate::arch::space::{self, Space};
+use crate::arch::{heap, memory, tables};
+
+const PAGE: u64 = 4096;
+
+impl Kernel {
+    /// Starts a program in a free slot. The error is a sentence.
+    pub(super) fn spawn(&mut self, program: usize, remedy: Remedy, parent: u16) -> Result<u16, &'static str> {
+        self.give_back_dead();
+        let slot = (1..self.tasks.len()).find(|slot| self.tasks[*slot].state == State::Empty);
+        let slot = slot.and_then(|slot| u16::try_from(slot).ok()).ok_or("no slot is free for another task")?;
+        let name = self.bundle.get(program).ok_or("no such program")?.name;
+        self.tasks[usize::from(slot)] = Task { program, remedy, parent, name, ..Task::EMPTY };
+        self.load(slot)?;
+        self.awaited += 1;
+        Ok(slot)
+    }
+
+    /// Loads the program of a slot, into fresh memory.
+    pub(super) fn load(&mut self, slot: u16) -> Result<(), &'static str> {
+        let mut list = FrameList::EMPTY;
+        match self.image(slot, &mut list) {
+            Ok((space, entry)) => {
+                let port = u64::from(self.port.is_some());
+                let task = &mut self.tasks[usize::from(slot)];
+                task.frame = Frame::EMPTY;
+                task.frame.x[0] = u64::from(slot);
+                task.frame.x[1] = port;
+                task.frame.elr = entry;
+                task.stack = STACK_TOP;
+                task.space = Some(space);
+                task.frames = list;
+                task.state = State::Ready;
+                self.ready |= 1 << slot;
+                Ok(())
+            }
+            Err(error) => {
+                self.frames.give_back(&mut list);
+                self.tasks[usize::from(slot)].state = State::Empty;
+                Err(error)
+            }
+        }
+    }
+
+    fn image(&mut self, slot: u16, list: &mut FrameList) -> Result<(Space, u64), &'static str> {
+        const NO_MEMORY: &str = "no memory is left for another task";
+        let program = self.bundle.get(self.tasks[usize::from(slot)].program).ok_or("no such program")?;
+        let elf = Elf::parse(program.elf).map_err(|_| "a program's ELF image is bad")?;
+        let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
+        for segment in elf.segments() {
+            self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
+        }
+        for page in 1..=STACK_PAGES {
+            self.page(slot, &space, STACK_TOP - page * PAGE, Access::Write, list).ok_or(NO_MEMORY)?;
+        }
+        if let Some(port) = self.port {
+            let window = port.user_page() | tables::USER_DEVICE;
+            space.map(USER_WINDOW, window, &mut self.frames, list).ok_or(NO_MEMORY)?;
+        }
+        Ok((space, elf.entry))
+    }
+
+    fn segment(&mut self, slot: u16, space: &Space, segment: &Segment<'_>, list: &mut FrameList) -> Option<()> {
+        for at in (segment.first_page()..segment.end_page()).step_by(PAGE as usize) {
+            let frame = self.page(slot, space, at, segment.access, list)?;
+            // What of the segment's bytes falls into this page.
+            let skip = at.saturating_sub(segment.address) as usize;
+            let offset = segment.address.saturating_sub(at) as usize;
+            if let Some(bytes) = segment.bytes.get(skip..) {
+                memory::fill_frame(frame, offset, bytes);
+            }
+            if segment.access == Access::Execute {
+                memory::publish_text(frame);
+            }
+        }
+        Some(())
+    }
+
+    fn page(
+        &mut self,
+        slot: u16,
+        space: &Space,
+        at: u64,
+        access: Access,
+        list: &mut FrameList,
+    ) -> Option<seawall_agent::FrameNumber> {
+        let frame = self.frames.take(Holder::Task(slot), list)?;
+        memory::clear_frame(frame);
+        space.map(at, space::page(frame, access), &mut self.frames, list)?;
+        Some(frame)
+    }
+
+    /// Gives the memory of ended tasks back. Retired frames stay where they are.
+    pub(super) fn give_back_dead(&mut self) {
+        while self.dead != 0 {
+            let slot = self.dead.trailing_zeros() as usize;
+            self.dead &= self.dead - 1;
+            let task = &mut self.tasks[slot];
+            let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
+            task.space = None;
+            self.frames.give_back(&mut list);
+        }
+    }
+
+    /// The stock of frames and heap.
+    pub(super) fn census(&self, at_end: bool) -> Census {
+        let (frames, free, retired) = self.frames.stock();
+        let (heap_used, heap) = heap::stock();
+        Census { at_end, frames, free, retired, heap_used, heap }
+    }
+}

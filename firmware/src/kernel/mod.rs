@@ -1,0 +1,166 @@
+//! The kernel proper: tasks, turns, calls, and what becomes of a task that meets poisoned memory.
+//!
+//! Nothing in this folder is `unsafe` or knows a register. [`recover`] is the way of an abort; it allocates nothing,
+//! takes no lock, formats nothing and cannot panic.
+
+mod call;
+pub(crate) mod console;
+pub(crate) mod end;
+mod load;
+pub(crate) mod recover;
+mod schedule;
+pub(crate) mod task;
+
+use alloc::boxed::Box;
+
+use seawall_agent::engine::Verdict;
+use seawall_agent::{FrameNumber, Journal, Ledger};
+use seawall_firmware::arguments::Tasks;
+use seawall_firmware::bundle::Bundle;
+use seawall_firmware::frames::{FrameList, FrameTable, Holder};
+use seawall_replay::report::Note;
+
+use crate::arch::entry::Frame;
+use crate::arch::gic::Gic;
+use crate::arch::port::Port;
+use crate::arch::{counter, memory};
+use task::{SLOTS, State, Task};
+
+/// The guest: the kernel, and the agent's books beside it.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) kernel: Kernel,
+    pub(crate) ledger: Ledger<'static>,
+    pub(crate) journal: Journal<'static>,
+}
+
+/// What the boot found out, for the kernel to begin with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) frames: FrameTable<'static>,
+    pub(crate) bundle: Bundle<'static>,
+    pub(crate) gic: Gic,
+    pub(crate) port: Option<Port>,
+    /// The physical address of a table that maps nothing.
+    pub(crate) nothing: u64,
+    pub(crate) ras: bool,
+    pub(crate) pfar: bool,
+    /// Instructions at the guest's first, where they are counted.
+    pub(crate) counting: bool,
+}
+
+/// The kernel.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    tasks: Box<[Task; SLOTS]>,
+    frames: FrameTable<'static>,
+    bundle: Bundle<'static>,
+    gic: Gic,
+    port: Option<Port>,
+    nothing: u64,
+    pub(crate) ras: bool,
+    pub(crate) pfar: bool,
+    counting: bool,
+    /// The slot that runs; 0 when none does.
+    current: u16,
+    /// Slots by state: one bit each.
+    ready: u64,
+    sleeping: u64,
+    /// Ended tasks whose memory is still to be given back.
+    dead: u64,
+    /// Ended tasks that are to be started again.
+    again: u64,
+    /// Tasks whose end is waited for.
+    awaited: u32,
+    /// Aborts so far.
+    aborts: u64,
+    /// Verdicts to be printed once there is time; and how many found no room here.
+    unsaid: [Option<Verdict>; 8],
+    unsaid_more: u64,
+    said: u64,
+    /// The counter when the abort that is being handled was taken.
+    entered: u64,
+    /// A page of the kernel's own, for the abort that it meets itself.
+    own_page: Option<FrameNumber>,
+    /// Since when nobody is waited for, in ticks.
+    idle_since: Option<u64>,
+}
+
+impl Guest {
+    /// A guest without tasks.
+    pub(crate) fn new(parts: Parts, ledger: Ledger<'static>, journal: Journal<'static>) -> Self {
+        let mut frames = parts.frames;
+        // The list is let go: the page is the kernel's for good.
+        let own_page = frames.take(Holder::Kernel, &mut FrameList::EMPTY.clone());
+        if let Some(page) = own_page {
+            memory::clear_frame(page);
+        }
+        let kernel = Kernel {
+            tasks: Box::new([const { Task::EMPTY }; SLOTS]),
+            frames,
+            bundle: parts.bundle,
+            gic: parts.gic,
+            port: parts.port,
+            nothing: parts.nothing,
+            ras: parts.ras,
+            pfar: parts.pfar,
+            counting: parts.counting,
+            current: 0,
+            ready: 0,
+            sleeping: 0,
+            dead: 0,
+            again: 0,
+            awaited: 0,
+            aborts: 0,
+            unsaid: [None; 8],
+            unsaid_more: 0,
+            said: 0,
+            entered: 0,
+            own_page,
+            idle_since: None,
+        };
+        Self { kernel, ledger, journal }
+    }
+
+    /// Starts the tasks of the boot arguments. The error is a sentence.
+    pub(crate) fn start(&mut self, tasks: Tasks<'_>) -> Result<(), &'static str> {
+        let census = self.kernel.census(false);
+        self.note(&Note::Census(census));
+        for spec in tasks.iter() {
+            let program = self.kernel.bundle.find(spec.program.as_bytes()).ok_or("no program has a name that seawall.tasks has")?;
+            let slot = self.kernel.spawn(program, spec.remedy, 0)?;
+            self.note_start(slot);
+        }
+        Ok(())
+    }
+
+    /// Runs the first task: its frame.
+    pub(crate) fn first(&mut self) -> *mut Frame {
+        let frame = self.next();
+        if self.kernel.counting {
+            self.note(&Note::Booted { instructions: counter::now() });
+        }
+        frame
+    }
+
+    fn note(&mut self, note: &Note) {
+        let (kind, words) = note.encode();
+        self.journal.append_note(kind, &words);
+    }
+
+    fn note_start(&mut self, slot: u16) {
+        let Some(task) = self.kernel.tasks.get(usize::from(slot)) else { return };
+        let note = Note::Started { task: slot, program: task.name, restarts: task.restarts };
+        self.note(&note);
+    }
+}
+
+impl Kernel {
+    fn task(&self, slot: u16) -> Option<&Task> {
+        self.tasks.get(usize::from(slot)).filter(|task| task.state != State::Empty)
+    }
+
+    fn task_mut(&mut self, slot: u16) -> Option<&mut Task> {
+        self.tasks.get_mut(usize::from(slot)).filter(|task| task.state != State::Empty)
+    }
+}

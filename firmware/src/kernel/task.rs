@@ -1,0 +1,112 @@
+//! A task: its registers, its memory, and what is known about it.
+
+use seawall_agent::engine::Rule;
+use seawall_firmware::arguments::Remedy;
+use seawall_firmware::bundle::Name;
+use seawall_firmware::frames::FrameList;
+use seawall_replay::report::{TaskReport, TaskState};
+
+use crate::arch::entry::Frame;
+use crate::arch::space::Space;
+
+/// Slots for tasks; slot 0 is nobody's.
+pub(crate) const SLOTS: usize = 64;
+
+/// What a task is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// The slot is free.
+    Empty,
+    /// It runs when its turn comes.
+    Ready,
+    /// It sleeps until this tick.
+    Sleeping(u64),
+    /// It waits for the task in this slot to end.
+    Waiting(u16),
+    /// It never runs again.
+    Ended(TaskState),
+}
+
+/// A task.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Task {
+    /// Its registers: SP_EL1 points here while it runs.
+    pub(crate) frame: Frame,
+    /// SP_EL0, while another task runs.
+    pub(crate) stack: u64,
+    pub(crate) space: Option<Space>,
+    pub(crate) frames: FrameList,
+    pub(crate) state: State,
+    pub(crate) remedy: Remedy,
+    pub(crate) program: usize,
+    pub(crate) name: Name,
+    /// Who started it; 0 when the boot did.
+    pub(crate) parent: u16,
+    /// Nobody waits for its end.
+    pub(crate) background: bool,
+    /// It has reported progress, and the guest's end waits for more of it.
+    pub(crate) counts: bool,
+    pub(crate) progress: u64,
+    pub(crate) damage: u64,
+    /// Progress as it was when the abort numbered `seen_abort` came.
+    pub(crate) progress_at_abort: u64,
+    pub(crate) seen_abort: u64,
+    pub(crate) restarts: u32,
+    pub(crate) charged: u32,
+}
+
+impl Task {
+    /// A free slot.
+    pub(crate) const EMPTY: Self = Self {
+        frame: Frame::EMPTY,
+        stack: 0,
+        space: None,
+        frames: FrameList::EMPTY,
+        state: State::Empty,
+        remedy: Remedy::Kill,
+        program: 0,
+        name: [0; 16],
+        parent: 0,
+        background: false,
+        counts: false,
+        progress: 0,
+        damage: 0,
+        progress_at_abort: 0,
+        seen_abort: 0,
+        restarts: 0,
+        charged: 0,
+    };
+
+    /// What its owner asked for, as the agent wants to know it.
+    pub(crate) fn rule(&self) -> Rule {
+        match self.remedy {
+            Remedy::Kill => Rule::Kill,
+            Remedy::Isolate => Rule::Isolate,
+            Remedy::Restart(limit) => Rule::Restart { left: limit.saturating_sub(self.restarts) },
+        }
+    }
+
+    /// Progress when the last of `aborts` came: what it has now, if it has reported none since.
+    pub(crate) fn progress_at_last_abort(&self, aborts: u64) -> u64 {
+        if self.seen_abort == aborts { self.progress_at_abort } else { self.progress }
+    }
+
+    /// How it stands.
+    pub(crate) fn report(&self, slot: u16, aborts: u64) -> TaskReport {
+        TaskReport {
+            task: slot,
+            program: self.name,
+            state: match self.state {
+                State::Ended(state) => state,
+                State::Empty | State::Ready | State::Sleeping(_) | State::Waiting(_) => TaskState::Alive,
+            },
+            bystander: self.counts,
+            progress: self.progress,
+            progress_at_last_abort: self.progress_at_last_abort(aborts),
+            damage: self.damage,
+            restarts: self.restarts,
+            charged: self.charged,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which memory is whose: what is usable, and what the kernel's books take of it.
+
+use seawall_agent::address::{FrameNumber, IntermediateAddress};
+use seawall_agent::journal;
+
+use crate::board::Range;
+use crate::frames::{Entry, MAX_RANGES};
+
+const PAGE: u64 = 4096;
+
+/// Free ranges of whole frames. Ranges that find no room are left unused, which is safe.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    ranges: [Range; MAX_RANGES],
+}
+
+/// Bytes for the kernel's books.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// For the frame table.
+    pub entries: u64,
+    /// For the ledger: a power of two of slots.
+    pub ledger: u64,
+    /// For the journal.
+    pub journal: u64,
+}
+
+impl Layout {
+    /// Adds a range; cut to whole frames.
+    pub fn add(&mut self, range: Range) {
+        let range = Range { start: range.start.next_multiple_of(PAGE), end: range.end & !(PAGE - 1) };
+        if range.start < range.end
+            && let Some(slot) = self.ranges.iter_mut().find(|slot| slot.start >= slot.end)
+        {
+            *slot = range;
+        }
+    }
+
+    /// Takes a range out, with the whole of each frame it touches.
+    pub fn remove(&mut self, range: Range) {
+        if range.start >= range.end {
+            return;
+        }
+        let cut = Range {
+            start: range.start & !(PAGE - 1),
+            end: range.end.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX & !(PAGE - 1)),
+        };
+        for index in 0..MAX_RANGES {
+            let whole = self.ranges[index];
+            if whole.overlaps(&cut) {
+                self.ranges[index] = Range { start: whole.start, end: cut.start.max(whole.start) };
+                self.add(Range { start: cut.end.min(whole.end), end: whole.end });
+            }
+        }
+    }
+
+    /// Takes whole frames from the end of the largest range.
+    pub fn carve(&mut self, bytes: u64) -> Option<Range> {
+        let bytes = bytes.checked_next_multiple_of(PAGE)?;
+        let largest = self.ranges.iter_mut().max_by_key(|range| range.end - range.start)?;
+        if largest.end - largest.start < bytes {
+            return None;
+        }
+        largest.end -= bytes;
+        Some(Range::of(largest.end, bytes))
+    }
+
+    /// How large the books are for as much memory as there is now.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let frames = self.ranges.iter().map(|range| (range.end - range.start) / PAGE).sum::<u64>();
+        // Twice the frames that can be lost, as the ledger takes three quarters; 16,384 of them are more than a
+        // machine is left running with.
+        let slots = (frames * 2).next_power_of_two().clamp(64, 32_768);
+        // A record is 128 bytes. 4,096 hold a thousand aborts with all that goes with them; small machines keep less.
+        let records = if frames >= 8_192 { 4_096 } else { 512 };
+        Sizes {
+            entries: frames * size_of::<Entry>() as u64,
+            ledger: slots * 8,
+            journal: (journal::HEADER_WORDS as u64 + records * journal::RECORD_WORDS as u64) * 8,
+        }
+    }
+
+    /// The ranges, as the frame table wants them.
+    pub fn frames(&self) -> impl Iterator<Item = (FrameNumber, u64)> + '_ {
+        self.ranges.iter().filter(|range| range.start < range.end).map(|range| {
+            (FrameNumber::from_address(IntermediateAddress(range.start)), (range.end - range.start) / PAGE)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(layout: &Layout) -> Vec<(u64, u64)> {
+        let mut all: Vec<_> = layout.frames().map(|(first, count)| (first.0, count)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn what_is_removed_leaves_what_lies_round_it() {
+        let mut layout = Layout::default();
+        layout.add(Range { start: 0x4000_0000, end: 0x4001_0000 });
+        layout.remove(Range { start: 0x4000_4001, end: 0x4000_5001 });
+        assert_eq!(frames(&layout), [(0x40000, 4), (0x40006, 10)]);
+        layout.remove(Range { start: 0, end: 0x4000_1000 });
+        assert_eq!(frames(&layout), [(0x40001, 3), (0x40006, 10)]);
+        layout.remove(Range { start: 0, end: u64::MAX });
+        assert_eq!(frames(&layout), []);
+    }
+
+    #[test]
+    fn carved_memory_is_whole_frames_of_nobody_else() {
+        let mut layout = Layout::default();
+        layout.add(Range { start: 0x4000_0000, end: 0x4001_0000 });
+        assert_eq!(layout.carve(0x1001), Some(Range { start: 0x4000_e000, end: 0x4001_0000 }));
+        assert_eq!(layout.carve(0xe001), None);
+        assert_eq!(frames(&layout), [(0x40000, 14)]);
+    }
+
+    #[test]
+    fn the_books_fit_the_memory_they_are_about() {
+        let mut layout = Layout::default();
+        layout.add(Range { start: 0, end: 64 << 20 });
+        let sizes = layout.sizes();
+        assert_eq!((sizes.entries, sizes.ledger), (16_384 * 8, 32_768 * 8));
+        assert_eq!(sizes.journal, 128 + 4_096 * 128);
+    }
+}

@@ -1,0 +1,19 @@
+//! Starts a thousand programs, one after the other, each of which may meet its own abort.
+#![no_std]
+#![no_main]
+
+use seawall_firmware::calls::{FAILED, SPAWN, WAIT};
+use seawall_tasks::call;
+
+seawall_tasks::program!(main);
+
+fn main(_: u64, _: bool) -> u64 {
+    let name = "load";
+    for _ in 0..1000 {
+        let slot = call(SPAWN, name.as_ptr() as u64, name.len() as u64, 0);
+        if slot == FAILED || call(WAIT, slot, 0, 0) == FAILED {
+            return 1;
+        }
+    }
+    0
+}

@@ -1,0 +1,100 @@
+#![expect(unsafe_code, reason = "programs call the kernel and touch memory by instruction")]
+//! What the guest's programs share: the way in, the calls, and the touches that meet an abort.
+//!
+//! Each program under `src/bin` is one way to meet a memory error. It announces its checkpoint 1, which names the page
+//! it is about to touch, touches it by exactly one instruction, and ends with code 0 if nothing came of it.
+#![no_std]
+
+use core::arch::{asm, global_asm};
+use core::panic::PanicInfo;
+
+use seawall_firmware::calls::{self, What};
+
+// INPUTS: x0 = slot, x1 = 1 when there is a replay port; SP = the stack. ENDING: exits with what program_main returns.
+global_asm!(
+    ".pushsection .text._start, \"ax\"",
+    ".global _start",
+    "_start:",
+    "    mov     x29, xzr",
+    "    mov     x30, xzr",
+    "    bl      program_main",
+    "    mov     x8, #{exit}",
+    "    svc     #0",
+    "    brk     #0",
+    ".popsection",
+    exit = const calls::EXIT,
+);
+
+/// Makes a function the program: `fn(slot, replay port or not) -> exit code`.
+#[macro_export]
+macro_rules! program {
+    ($main:path) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn program_main(slot: u64, port: u64) -> u64 {
+            let main: fn(u64, bool) -> u64 = $main;
+            main(slot, port != 0)
+        }
+    };
+}
+
+/// A call with up to three arguments.
+#[inline(always)]
+pub fn call(number: u64, a: u64, b: u64, c: u64) -> u64 {
+    let result;
+    // SAFETY: the kernel keeps every register but x0, and writes no memory of the program.
+    unsafe { asm!("svc #0", inlateout("x0") a => result, in("x1") b, in("x2") c, in("x8") number, options(nostack)) };
+    result
+}
+
+/// Announces checkpoint `number`, with what it speaks of; false without a replay port.
+pub fn checkpoint(number: u64, address: u64, what: What) -> bool {
+    call(calls::CHECKPOINT, number, address, what as u64) == 1
+}
+
+/// Announces checkpoint `number` from EL0, through the port's page for programs.
+pub fn announce(slot: u64, number: u64) {
+    let word = (slot << 52) | number;
+    // SAFETY: the kernel maps the port's page there when it says that there is a port.
+    unsafe { asm!("str {}, [{}]", in(reg) word, in(reg) calls::USER_WINDOW, options(nostack)) };
+}
+
+/// Writes to the console.
+pub fn write(text: &str) {
+    call(calls::WRITE, text.as_ptr() as u64, text.len() as u64, 0);
+}
+
+/// Says that nobody waits for this program.
+pub fn background() {
+    call(calls::BACKGROUND, 0, 0, 0);
+}
+
+/// Reports progress, and lets others run.
+pub fn progress(count: u64, damage: u64) {
+    call(calls::PROGRESS, count, damage, 0);
+}
+
+/// A page at a fixed address, for programs that ask for it by linking it in: see `program.ld`.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub struct Page(pub [u64; 512]);
+
+/// Address of the page in `.target`.
+pub const TARGET: u64 = 0x5000_0000;
+/// Address of the page in `.target_text`.
+pub const TARGET_TEXT: u64 = 0x5000_1000;
+/// Address of the page in `.lone`.
+pub const LONE: u64 = 0x6000_0000;
+
+/// Loads eight bytes by one LDR.
+pub fn load(address: u64) -> u64 {
+    let value;
+    // SAFETY: callers give an address inside one of their own pages.
+    unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly)) };
+    value
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    call(calls::EXIT, 101, 0, 0);
+    loop {}
+}

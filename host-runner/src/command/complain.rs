@@ -1,0 +1,48 @@
+//! What goes wrong before anything runs, on standard error.
+
+use std::io;
+
+use anstream::{AutoStream, ColorChoice};
+
+use super::{ColourChoice, Exit};
+use crate::backend::Missing;
+use crate::escape;
+use crate::scenario::library::LibraryError;
+
+/// Scenarios that cannot be had.
+pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
+    match error {
+        LibraryError::Bad(bad) => {
+            let colour = match colour.anstream() {
+                ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+                chosen => chosen != ColorChoice::Never,
+            };
+            eprint!("{}", bad.render(colour));
+        }
+        LibraryError::Unreadable { .. }
+        | LibraryError::Empty(_)
+        | LibraryError::Twice { .. }
+        | LibraryError::NoMatch { .. } => eprintln!("error: {error}"),
+    }
+    Exit::Usage
+}
+
+/// Something that the host lacks.
+pub fn about_missing(backend: &str, missing: &Missing) {
+    eprintln!("error: missing for backend {backend}: {}", escape::text(&missing.what));
+    if !missing.fix.is_empty() {
+        eprintln!("  fix: {}", escape::text(&missing.fix));
+    }
+}
+
+/// The exit code for results that were written, or not: a reader that has gone away is no error.
+pub fn about_writing(written: io::Result<()>) -> Exit {
+    match written {
+        Ok(()) => Exit::Pass,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Pass,
+        Err(error) => {
+            eprintln!("error: cannot write: {error}");
+            Exit::Environment
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `seawall list`: the scenarios there are.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anstream::AutoStream;
+use clap::{Args, ValueEnum};
+use owo_colors::OwoColorize as _;
+use serde::Serialize;
+
+use super::{ColourChoice, Exit, complain};
+use crate::scenario::{Scenario, library};
+
+/// What `seawall list` can be told.
+#[derive(Args, Debug)]
+pub(super) struct ListArguments {
+    /// Only scenarios whose name contains this; `=NAME` for exactly that one
+    filters: Vec<String>,
+    /// How to list
+    #[arg(long, value_enum, default_value = "text")]
+    format: ListFormat,
+    /// Only scenarios with this tag
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// List these instead of the built-in ones: a file, or a folder of them
+    #[arg(long = "scenarios", value_name = "PATH")]
+    scenarios: Vec<PathBuf>,
+    /// When to use colours
+    #[arg(long, value_enum, default_value = "auto")]
+    color: ColourChoice,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ListFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Ndjson,
+}
+
+/// A scenario as NDJSON. The shape is stable: fields are added, never changed or taken away.
+#[derive(Serialize)]
+struct Listed<'a> {
+    scenario: &'a str,
+    title: &'a str,
+    teaches: &'a str,
+    cites: &'a [String],
+    linux: Option<&'a str>,
+    tags: &'a [String],
+    backends: Vec<&'static str>,
+    file: &'a str,
+}
+
+pub(super) fn list(arguments: &ListArguments) -> Exit {
+    let selected = library::load(&arguments.scenarios)
+        .and_then(|all| library::select(all, &arguments.filters, &arguments.tags));
+    let scenarios = match selected {
+        Ok(scenarios) => scenarios,
+        Err(error) => return complain::about_library(&error, arguments.color),
+    };
+    let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
+    let written = match arguments.format {
+        ListFormat::Text => text(&scenarios, &mut out),
+        ListFormat::Ndjson => scenarios.iter().try_for_each(|scenario| {
+            serde_json::to_writer(&mut out, &listed(scenario))?;
+            writeln!(out)
+        }),
+    };
+    complain::about_writing(written.and_then(|()| out.flush()))
+}
+
+fn listed(scenario: &Scenario) -> Listed<'_> {
+    Listed {
+        scenario: &scenario.name,
+        title: &scenario.title,
+        teaches: &scenario.teaches,
+        cites: &scenario.cites,
+        linux: scenario.linux.as_deref(),
+        tags: &scenario.tags,
+        backends: scenario.platforms.iter().map(|platform| platform.word()).collect(),
+        file: &scenario.file,
+    }
+}
+
+fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
+    let width = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
+    for scenario in scenarios {
+        let tags = if scenario.tags.is_empty() { String::new() } else { format!("  [{}]", scenario.tags.join(", ")) };
+        writeln!(out, "{:<width$}  {}{}", scenario.name.bold(), scenario.title, tags.dimmed())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The command line.
+
+mod bench;
+pub mod complain;
+pub mod explain;
+mod list;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::events::Totals;
+use crate::run::{self, RunArguments};
+
+/// How the command ends. The numbers are stable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Everything passed.
+    Pass = 0,
+    /// Something failed.
+    Fail = 1,
+    /// The command line or a scenario is wrong; nothing was run.
+    Usage = 2,
+    /// The host lacks something.
+    Environment = 3,
+    /// Everything was skipped.
+    Skipped = 4,
+    /// Something was still running at its limit, and nothing else failed.
+    Timeout = 124,
+}
+
+impl Exit {
+    /// The exit code for these counts.
+    #[must_use]
+    pub const fn of(totals: &Totals) -> Self {
+        match totals {
+            Totals { failed: 1.., .. } => Self::Fail,
+            Totals { timed_out: 1.., .. } => Self::Timeout,
+            Totals { passed: 1.., .. } => Self::Pass,
+            Totals { skipped: 1.., .. } => Self::Skipped,
+            // A run that ran nothing has shown nothing.
+            _ => Self::Fail,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ColourChoice {
+    /// On terminals, unless NO_COLOR says otherwise
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl ColourChoice {
+    /// For anstream, which knows NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
+    #[must_use]
+    pub const fn anstream(self) -> anstream::ColorChoice {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+    }
+}
+
+/// Replays memory errors into an arm64 guest and says what they cost.
+#[derive(Parser, Debug)]
+#[command(name = "seawall", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 124 timeout.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run scenarios and give their verdicts
+    Run(RunArguments),
+    /// List scenarios
+    List(list::ListArguments),
+    /// Say what a value of ESR_ELx or DISR_EL1 means
+    Explain(explain::ExplainArguments),
+    /// Print the guest's instruction counts beside their limits
+    Bench(bench::BenchArguments),
+}
+
+/// Runs the command line.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Clap's own code for usage is 2 as well; help and version are 0. A closed pipe is nobody's error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let exit = match &cli.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::List(arguments) => list::list(arguments),
+        Command::Explain(arguments) => explain::explain(arguments),
+        Command::Bench(arguments) => bench::bench(arguments),
+    };
+    exit.into()
+}

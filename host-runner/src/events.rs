@@ -1,0 +1,302 @@
+//! The stream of events: the one source of every report.
+//!
+//! `seawall run --format ndjson` prints one JSON object a line, each with `event` and the fields below; every other
+//! format is made from the same events, and so is what comes out of the lab. The shape is stable: fields are added,
+//! never changed or taken away, and a reader ignores what it does not know. Registers, addresses and frames are
+//! strings such as `"0x92000010"`, because JSON's numbers lose bits; everything else is a plain number. What is not
+//! known or not measured is `null`. Text from the guest is escaped before it gets here.
+//!
+//! | event | when |
+//! | --- | --- |
+//! | `run-started` | once, first |
+//! | `scenario-started` | before each scenario that runs |
+//! | `trigger`, `injection`, `delivery`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
+//! | `tasks` | how the tasks stood at the end |
+//! | `console` | each line of the guest's console |
+//! | `verdict` or `skipped` | once for each scenario |
+//! | `measure` | `seawall bench` alone |
+//! | `run-ended` | once, last |
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the shapes here.
+pub const SCHEMA: u32 = 1;
+
+/// One event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run begins.
+    RunStarted(RunStarted),
+    /// A scenario begins.
+    ScenarioStarted(ScenarioStarted),
+    /// The guest announced what a step waits for.
+    Trigger(Trigger),
+    /// The replayer did it.
+    Injection(Injected),
+    /// The replayer itself gave the guest a synchronous abort. Some are given by hardware or KVM, without this event.
+    Delivery(Delivery),
+    /// The guest's journal has an abort.
+    Abort(Abort),
+    /// How the tasks stood at the end.
+    Tasks(Tasks),
+    /// A line of the console.
+    Console(Console),
+    /// A scenario was judged.
+    Verdict(Verdict),
+    /// A scenario could not run.
+    Skipped(Skipped),
+    /// A figure, beside its limit.
+    Measure(Measure),
+    /// The run is over.
+    RunEnded(Totals),
+}
+
+/// The run begins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The command's version.
+    pub version: String,
+    /// `kvm`, `lab` or `qemu`.
+    pub backend: String,
+    /// The Linux version whose KVM replays, such as `7.2`.
+    pub kvm: Option<String>,
+    /// Why this backend.
+    pub why: String,
+    /// Why not the ones before it.
+    pub not: Vec<Unavailable>,
+    /// How many scenarios there are.
+    pub scenarios: usize,
+}
+
+/// A backend that cannot be used here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub backend: String,
+    /// What is missing.
+    pub reason: String,
+    /// The line that mends it.
+    pub fix: String,
+}
+
+/// A scenario begins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ScenarioStarted {
+    /// Its name.
+    pub scenario: String,
+    /// Its claim.
+    pub title: String,
+    /// What Linux does with the same.
+    pub linux: Option<String>,
+}
+
+/// An announcement that a step waited for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The scenario.
+    pub scenario: String,
+    /// The step of the plan.
+    pub step: Option<u16>,
+    /// The task's program, where known.
+    pub program: Option<String>,
+    /// The task's slot.
+    pub slot: u16,
+    /// The checkpoint's number.
+    pub checkpoint: u16,
+    /// `checkpoint`, `border`, `kernel` or `user`.
+    pub window: Option<String>,
+    /// The page that was announced.
+    pub page: Option<String>,
+    /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// What was done to the guest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Injected {
+    /// The scenario.
+    pub scenario: String,
+    /// `hole` or `serror`.
+    pub route: String,
+    /// ISS of the SError; `null` for a hole, and where the replayer's default was used.
+    pub syndrome: Option<String>,
+    /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// An abort that the replayer gave.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The scenario.
+    pub scenario: String,
+    /// ESR as given; zero where KVM chose it.
+    pub esr: String,
+    /// FAR as the replayer saw it.
+    pub far: String,
+    /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// An abort, as the guest recorded it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Abort {
+    /// The scenario.
+    pub scenario: String,
+    /// Number of the (first) record.
+    pub sequence: u64,
+    /// How many equal ones in a row.
+    pub times: u32,
+    /// The vector, such as `EL0 synchronous +0x400`; for a deferred one, where it was found.
+    pub vector: String,
+    /// `synchronous`, `serror` or `deferred`.
+    pub cause: String,
+    /// `el0` or `el1`.
+    pub from: String,
+    /// `esr` or `disr`: which register `syndrome` is.
+    pub register: String,
+    /// The syndrome.
+    pub syndrome: String,
+    /// What it means, in a sentence or two.
+    pub summary: String,
+    /// FAR, when the syndrome says that it is valid.
+    pub far: Option<String>,
+    /// ELR.
+    pub elr: String,
+    /// The poisoned frame.
+    pub frame: Option<String>,
+    /// How bad it was.
+    pub severity: String,
+    /// Where it struck.
+    pub origin: String,
+    /// The charged task's slot.
+    pub slot: Option<u16>,
+    /// The charged task's program.
+    pub program: Option<String>,
+    /// What was decided.
+    pub decision: String,
+    /// From the vector to the record, in instructions; of several, the most. `null`: not measured.
+    pub cost: Option<u64>,
+}
+
+/// The tasks at the end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tasks {
+    /// The scenario.
+    pub scenario: String,
+    /// Each task.
+    pub tasks: Vec<Task>,
+}
+
+/// A task at the end, by its own kernel's word.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Its slot.
+    pub slot: u16,
+    /// Its program.
+    pub program: String,
+    /// Whether it is there only to be unharmed.
+    pub bystander: bool,
+    /// How it stands.
+    pub state: String,
+    /// What it has counted.
+    pub progress: u64,
+    /// What it had counted at the last abort.
+    pub progress_at_last_abort: u64,
+    /// What it found changed.
+    pub damage: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How often it was charged.
+    pub charged: u32,
+}
+
+/// A line of the console.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Console {
+    /// The scenario.
+    pub scenario: String,
+    /// The line, escaped.
+    pub line: String,
+}
+
+/// How a scenario came out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The scenario.
+    pub scenario: String,
+    /// The word.
+    pub verdict: Outcome,
+    /// Wall-clock time.
+    pub wall_ms: u64,
+    /// Aborts in the journal.
+    pub aborts: u64,
+    /// What is not as expected.
+    pub findings: Vec<Finding>,
+}
+
+/// How a scenario came out, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything as expected.
+    Pass,
+    /// Something not.
+    Fail,
+    /// Still running at its limit.
+    Timeout,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which check.
+    pub check: String,
+    /// Where.
+    pub at: String,
+    /// What the scenario says.
+    pub expected: String,
+    /// What was found.
+    pub got: String,
+}
+
+/// A scenario that could not run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The scenario.
+    pub scenario: String,
+    /// What is missing.
+    pub reason: String,
+    /// How to get it.
+    pub fix: String,
+}
+
+/// A figure.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Measure {
+    /// What was measured.
+    pub name: String,
+    /// How much; `null`: it could not be measured.
+    pub value: Option<u64>,
+    /// Of what.
+    pub unit: String,
+    /// What it may be at most.
+    pub limit: u64,
+}
+
+/// The counts at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Scenarios as expected.
+    pub passed: usize,
+    /// Scenarios that were not.
+    pub failed: usize,
+    /// Scenarios that could not run.
+    pub skipped: usize,
+    /// Scenarios that were still running at their limit.
+    pub timed_out: usize,
+    /// Wall-clock time.
+    pub wall_ms: u64,
+}

@@ -1,0 +1,130 @@
+//! What a run left behind, brought into one shape.
+
+use seawall_agent::AbortRecord;
+use seawall_agent::journal::{self, EntryKind};
+use seawall_replay::port::End;
+use seawall_replay::report::{Census, Note, TaskReport};
+use seawall_replay::transcript::{Event, What};
+
+use crate::backend::Run;
+
+/// An abort's record, and its number in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// From 1 on.
+    pub sequence: u64,
+    /// What it says.
+    pub record: AbortRecord,
+}
+
+/// A task that was started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Started {
+    /// Number in the journal.
+    pub sequence: u64,
+    /// Its slot.
+    pub slot: u16,
+    /// Its program.
+    pub program: String,
+}
+
+/// What journal and transcript say.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Why there is no readable journal.
+    pub journal_error: Option<String>,
+    /// Records overwritten by later ones.
+    pub lost: u64,
+    /// Numbers of records that were being written.
+    pub torn: Vec<u64>,
+    /// Numbers of records that mean nothing.
+    pub unknown: Vec<u64>,
+    /// The aborts, in order.
+    pub aborts: Vec<Recorded>,
+    /// How the tasks stand at the end.
+    pub reports: Vec<TaskReport>,
+    /// Starts of tasks.
+    pub started: Vec<Started>,
+    /// The stock at the start.
+    pub census_start: Option<Census>,
+    /// The stock at the end.
+    pub census_end: Option<Census>,
+    /// Figures that programs measured: number and instructions.
+    pub measures: Vec<(u64, u64)>,
+    /// Instructions to the first of EL0.
+    pub booted: Option<u64>,
+    /// The guest's own words about its end.
+    pub ends: Vec<End>,
+    /// Pages taken away and SErrors pended, in order.
+    pub injections: Vec<Event>,
+    /// Synchronous aborts that the replayer itself gave.
+    pub delivered: Vec<Event>,
+    /// Port accesses that no register takes.
+    pub refused: Vec<Event>,
+    /// What the replayer had no answer to.
+    pub stuck: Vec<Event>,
+}
+
+impl Evidence {
+    /// Reads journal and transcript.
+    #[must_use]
+    pub fn gather(run: &Run) -> Self {
+        let mut evidence = Self::default();
+        for event in &run.events {
+            match event.what {
+                What::Opened | What::Pended => evidence.injections.push(*event),
+                What::Delivered => evidence.delivered.push(*event),
+                What::End => evidence.ends.push(End::from_word(event.ipa)),
+                What::Refused => evidence.refused.push(*event),
+                What::Stuck => evidence.stuck.push(*event),
+                What::Announced | What::Journal | What::Unknown(_) => {}
+            }
+        }
+        match run.journal.as_deref().map(journal::read) {
+            None => evidence.journal_error = Some("the guest never named one inside its memory".into()),
+            Some(Err(error)) => evidence.journal_error = Some(error.to_string()),
+            Some(Ok(reader)) => {
+                evidence.lost = reader.lost();
+                for entry in reader.entries() {
+                    evidence.take(entry);
+                }
+            }
+        }
+        evidence
+    }
+
+    /// The program in a slot when record `sequence` was written, as far as the journal tells.
+    #[must_use]
+    pub fn program_at(&self, slot: u16, sequence: u64) -> Option<&str> {
+        let starts = self.started.iter().filter(|start| start.slot == slot && start.sequence < sequence);
+        starts.max_by_key(|start| start.sequence).map(|start| start.program.as_str())
+    }
+
+    fn take(&mut self, entry: journal::Entry) {
+        let sequence = entry.sequence;
+        match entry.kind {
+            EntryKind::Abort(record) => self.aborts.push(Recorded { sequence, record }),
+            EntryKind::Torn => self.torn.push(sequence),
+            EntryKind::Unknown { .. } => self.unknown.push(sequence),
+            EntryKind::Note { kind, payload } => match Note::decode(kind, &payload) {
+                Note::Task(report) => self.reports.push(report),
+                Note::Census(census) if census.at_end => self.census_end = Some(census),
+                Note::Census(census) => self.census_start = Some(census),
+                Note::Measure { number, value } => self.measures.push((number, value)),
+                Note::Started { task, program, .. } => {
+                    self.started.push(Started { sequence, slot: task, program: name(&program) });
+                }
+                Note::Booted { instructions } => self.booted = Some(instructions),
+                // Newer notes say nothing that this judge could hold against a scenario.
+                Note::Unknown { .. } => {}
+            },
+        }
+    }
+}
+
+/// A program's name from its padded bytes. They come from the guest: whatever is not a plain letter is escaped.
+#[must_use]
+pub fn name(bytes: &[u8; 16]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or(bytes).escape_ascii().to_string()
+}

@@ -1,0 +1,152 @@
+//! A VM with one vCPU, a GICv3 in the kernel, memory and a board, ready to enter its Image.
+
+use kvm_bindings::{
+    KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, KVM_ARM_VCPU_PMU_V3_IRQ,
+    KVM_ARM_VCPU_PSCI_0_2, KVM_DEV_ARM_VGIC_CTRL_INIT, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_DEV_ARM_VGIC_GRP_CTRL,
+    KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_VGIC_V3_ADDR_TYPE_DIST, KVM_VGIC_V3_ADDR_TYPE_REDIST,
+    kvm_create_device, kvm_device_attr, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, kvm_enable_cap, kvm_vcpu_init,
+};
+use kvm_ioctls::{DeviceFd, Kvm, VcpuFd, VmFd};
+
+use super::board::{Board, PORT, UART};
+use super::memory::{self, Memory};
+use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
+use super::{host::Abilities, registers};
+use crate::backend::{Missing, Request};
+use crate::guest_tree::{Gic, GuestTree, Region};
+
+const DISTRIBUTOR: u64 = 0x0800_0000;
+const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
+const REDISTRIBUTOR: u64 = 0x080a_0000;
+/// Of one CPU: two frames.
+const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+/// The GIC's interrupts, private ones included: as few as KVM allows.
+const INTERRUPTS: u32 = 64;
+/// The PMU's private interrupt, by its number in the GIC: the one that SBSA gives it.
+const PMU_INTERRUPT: u32 = 23;
+
+/// Everything a running guest needs; dropped as a whole, the vCPU first.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) vcpu: VcpuFd,
+    _gic: DeviceFd,
+    pub(super) board: Board,
+    pub(super) memory: Memory,
+    pub(super) abilities: Abilities,
+}
+
+/// Why there is no machine.
+#[derive(Debug)]
+pub(super) enum MachineError {
+    /// The host lacks something.
+    Missing(Missing),
+    /// The guest cannot be built as asked.
+    Guest(String),
+}
+
+impl From<String> for MachineError {
+    fn from(reason: String) -> Self {
+        Self::Guest(reason)
+    }
+}
+
+/// A failed call, named.
+fn failed(what: &str) -> impl FnOnce(kvm_ioctls::Error) -> String {
+    move |error| format!("{what}: {error}")
+}
+
+impl Machine {
+    /// Builds it.
+    ///
+    /// # Errors
+    /// See [`MachineError`].
+    pub(super) fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
+        // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
+        let vm_type = if abilities.ipa_bits >= 40 { 0 } else { u64::from(abilities.ipa_bits) };
+        let vm = kvm.create_vm_with_type(vm_type).map_err(failed("KVM_CREATE_VM"))?;
+        let nisv = kvm_enable_cap { cap: KVM_CAP_ARM_NISV_TO_USER, ..kvm_enable_cap::default() };
+        vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+
+        let vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
+        let gic = create_gic(&vm)?;
+        initialise(&vm, &vcpu, abilities.pmu)?;
+        attribute(&gic, KVM_DEV_ARM_VGIC_GRP_CTRL, u64::from(KVM_DEV_ARM_VGIC_CTRL_INIT), 0)
+            .map_err(failed("initialising the GIC"))?;
+        if abilities.pmu {
+            start_pmu(&vcpu).map_err(failed("initialising the PMU"))?;
+        }
+        let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
+        let entry = memory.load_image(request.image)?;
+        let tree = memory.load_tree(&tree(request)?)?;
+
+        // [Linux Documentation/arch/arm64/booting.rst] x0 is the device tree; x1 to x3 are zero already, and KVM enters at
+        // EL1 with all exceptions masked.
+        for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
+            registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
+        }
+        let board = Board::new(memory.range(), request.plan, &request.limits);
+        Ok(Self { vcpu, _gic: gic, board, memory, abilities })
+    }
+}
+
+fn tree(request: &Request<'_>) -> Result<Vec<u8>, String> {
+    let region = |base, bytes| Region { base, bytes };
+    let tree = GuestTree {
+        memory: region(memory::BASE, request.memory_bytes),
+        uart: UART,
+        gic: Gic {
+            distributor: region(DISTRIBUTOR, DISTRIBUTOR_BYTES),
+            redistributors: region(REDISTRIBUTOR, REDISTRIBUTOR_BYTES),
+        },
+        port: PORT,
+        boot_arguments: request.boot_arguments,
+    };
+    tree.write().map_err(|error| format!("the device tree cannot be written: {error}"))
+}
+
+/// Sets one attribute of the GIC; the value itself is at `addr`.
+fn attribute(gic: &DeviceFd, group: u32, attr: u64, addr: u64) -> Result<(), kvm_ioctls::Error> {
+    gic.set_device_attr(&kvm_device_attr { flags: 0, group, attr, addr })
+}
+
+fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
+    let mut device =
+        kvm_create_device { type_: kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, fd: 0, flags: 0 };
+    let gic = vm.create_device(&mut device).map_err(|error| {
+        MachineError::Missing(Missing {
+            what: format!("a GICv3 for guests: KVM_CREATE_DEVICE: {error}"),
+            fix: "use an arm64 host with a GICv3, or --backend lab".into(),
+        })
+    })?;
+    let places = [(KVM_VGIC_V3_ADDR_TYPE_DIST, DISTRIBUTOR), (KVM_VGIC_V3_ADDR_TYPE_REDIST, REDISTRIBUTOR)];
+    for (kind, base) in places {
+        let pointer = (&raw const base).expose_provenance() as u64;
+        attribute(&gic, KVM_DEV_ARM_VGIC_GRP_ADDR, u64::from(kind), pointer)
+            .map_err(failed("placing the GIC"))?;
+    }
+    let interrupts = INTERRUPTS;
+    let pointer = (&raw const interrupts).expose_provenance() as u64;
+    attribute(&gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, pointer).map_err(failed("sizing the GIC"))?;
+    Ok(gic)
+}
+
+fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
+    let mut kind = kvm_vcpu_init::default();
+    vm.get_preferred_target(&mut kind).map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
+    kind.features[0] |= 1 << KVM_ARM_VCPU_PSCI_0_2;
+    if pmu {
+        kind.features[0] |= 1 << KVM_ARM_VCPU_PMU_V3;
+    }
+    vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
+}
+
+/// The PMU works once it has an interrupt, which nothing here waits for.
+fn start_pmu(vcpu: &VcpuFd) -> Result<(), kvm_ioctls::Error> {
+    let interrupt = PMU_INTERRUPT;
+    let group = KVM_ARM_VCPU_PMU_V3_CTRL;
+    let addr = (&raw const interrupt).expose_provenance() as u64;
+    let number = kvm_device_attr { flags: 0, group, attr: u64::from(KVM_ARM_VCPU_PMU_V3_IRQ), addr };
+    vcpu.set_device_attr(&number)?;
+    let init = kvm_device_attr { flags: 0, group, attr: u64::from(KVM_ARM_VCPU_PMU_V3_INIT), addr: 0 };
+    vcpu.set_device_attr(&init)
+}

@@ -1,0 +1,126 @@
+//! The guest's memory: mapped once, given to KVM in slots.
+#![expect(unsafe_code, reason = "KVM is told addresses of this process's memory")]
+
+use std::io::Cursor;
+use std::ops::Range;
+
+use kvm_bindings::kvm_userspace_memory_region;
+use kvm_ioctls::VmFd;
+use linux_loader::loader::{KernelLoader, pe::PE};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+
+use super::slots::{Change, Layout, Slot};
+
+/// Where memory begins.
+pub(super) const BASE: u64 = 0x8000_0000;
+/// How far from there the Image is put; the device tree has what is before it.
+pub(super) const IMAGE_OFFSET: u64 = 2 << 20;
+
+/// Memory that a VM has.
+#[derive(Debug)]
+pub(super) struct Memory {
+    // The VM goes first: it must not outlive what its slots point to.
+    vm: VmFd,
+    mapping: GuestMemoryMmap,
+    layout: Layout,
+}
+
+impl Memory {
+    /// Maps memory and gives it to the VM.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn new(vm: VmFd, bytes: u64, slots: u32) -> Result<Self, String> {
+        let length = usize::try_from(bytes).map_err(|_| format!("{bytes} bytes of memory are too many"))?;
+        let end = BASE.checked_add(bytes).filter(|_| bytes != 0 && bytes.is_multiple_of(IMAGE_OFFSET));
+        let end = end.ok_or_else(|| format!("{bytes} bytes of memory are no multiple of 2 MiB"))?;
+        let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
+            .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
+        let layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
+        let memory = Self { vm, mapping, layout };
+        for slot in memory.layout.slots() {
+            memory.tell(slot, slot.range.end - slot.range.start)?;
+        }
+        Ok(memory)
+    }
+
+    /// Its IPAs.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.layout.memory()
+    }
+
+    /// Makes a hole of a page. The vCPU stands still meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn open(&mut self, page: u64) -> Result<(), String> {
+        for change in self.layout.open(page).map_err(|error| error.to_string())? {
+            match change {
+                Change::Remove(slot) => self.tell(&slot, 0)?,
+                Change::Add(slot) => self.tell(&slot, slot.range.end - slot.range.start)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells KVM of a slot; zero bytes remove it.
+    fn tell(&self, slot: &Slot, bytes: u64) -> Result<(), String> {
+        let host = self
+            .mapping
+            .get_host_address(GuestAddress(slot.range.start))
+            .map_err(|error| format!("slot {} lies outside of memory: {error}", slot.id))?;
+        let region = kvm_userspace_memory_region {
+            slot: slot.id,
+            flags: 0,
+            guest_phys_addr: slot.range.start,
+            memory_size: bytes,
+            userspace_addr: host.expose_provenance() as u64,
+        };
+        // SAFETY: the layout gives only ranges inside of the mapping, and never two that overlap at a time (its tests hold
+        // it to that); `mapping` is dropped after `vm` and after the vCPU, which holds the machine, so KVM never has a slot
+        // over memory that is gone. This process only reads it through vm-memory's volatile accesses.
+        unsafe { self.vm.set_user_memory_region(region) }
+            .map_err(|error| format!("memory slot {} at {:#x}: {error}", slot.id, slot.range.start))
+    }
+
+    /// Puts an Image where it goes; gives the address of its first byte.
+    ///
+    /// # Errors
+    /// What is wrong with the Image, for people.
+    pub(super) fn load_image(&self, image: &[u8]) -> Result<u64, String> {
+        // Bytes 16-23 of the header: how much memory the Image needs, its zeroed part counted.
+        let needs = image.get(16..24).and_then(|field| field.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let needs = needs.max(image.len() as u64);
+        let room = self.range().end - BASE - IMAGE_OFFSET;
+        if needs > room {
+            return Err(format!("the Image needs {needs} bytes, and memory has {room} for it"));
+        }
+        let at = Some(GuestAddress(BASE + IMAGE_OFFSET));
+        let loaded = PE::load(&self.mapping, at, &mut Cursor::new(image), None)
+            .map_err(|error| format!("the Image is not loaded: {error}"))?;
+        Ok(loaded.kernel_load.0)
+    }
+
+    /// Puts the device tree where it goes; gives its address.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(super) fn load_tree(&self, tree: &[u8]) -> Result<u64, String> {
+        if tree.len() as u64 > IMAGE_OFFSET {
+            return Err(format!("the device tree has {} bytes, at most {IMAGE_OFFSET} fit", tree.len()));
+        }
+        self.mapping
+            .write_slice(tree, GuestAddress(BASE))
+            .map_err(|error| format!("the device tree is not written: {error}"))?;
+        Ok(BASE)
+    }
+
+    /// A copy of a part of memory; `None` when it is not all inside.
+    pub(super) fn copy(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+        let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+        let inside = range.start >= self.range().start && range.end <= self.range().end;
+        let mut bytes = inside.then(|| vec![0; length])?;
+        self.mapping.read_slice(&mut bytes, GuestAddress(range.start)).ok()?;
+        Some(bytes)
+    }
+}

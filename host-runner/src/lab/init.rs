@@ -1,0 +1,198 @@
+//! The inner half of the lab: the init of its kernel.
+#![expect(unsafe_code, reason = "mount(2), reboot(2) and syslog(2) have no safe form in std")]
+
+use std::ffi::CStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+use std::ptr;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use super::frame::{self, Kind};
+
+/// The exit code that says that init itself failed.
+const FAILED: i32 = 70;
+
+/// The serial line; one frame goes out at a time.
+struct Serial(Mutex<File>);
+
+impl Serial {
+    fn send(&self, kind: Kind, text: &[u8]) {
+        if let Ok(mut line) = self.0.lock() {
+            // A line that does not go out cannot be reported on it; the outer half sees that it is cut off.
+            let _ = line.write_all(&frame::encode(kind, text));
+        }
+    }
+}
+
+/// Does all of it and switches off.
+pub(super) fn main() -> ! {
+    // Nothing may unwind out of here: a kernel whose init ends panics, and the reason would be lost.
+    let code = catch_unwind(|| {
+        mount_all();
+        let serial = open_serial()?;
+        quiet_console();
+        let code = catch_unwind(AssertUnwindSafe(|| serve(&serial))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(io::Error::other(format!("init panicked: {text}")))
+        });
+        let code = code.unwrap_or_else(|error| {
+            serial.send(Kind::Err, format!("lab init: {error}").as_bytes());
+            FAILED
+        });
+        serial.send(Kind::Exit, code.to_string().as_bytes());
+        drain(&serial);
+        Ok::<_, io::Error>(())
+    });
+    // Without a serial line there is nobody to tell.
+    drop(code);
+    power_off()
+}
+
+fn mount_all() {
+    for (kind, at) in
+        [(c"devtmpfs", c"/dev"), (c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"tmpfs", c"/tmp"), (c"tmpfs", c"/run")]
+    {
+        mount(kind, at);
+    }
+}
+
+/// A failure shows by what is then missing; there is no place to report it yet.
+fn mount(kind: &CStr, at: &CStr) {
+    // SAFETY: source, target and type are C strings that live through the call, and none of these file systems takes
+    // data, so its pointer may be null.
+    unsafe { libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), 0, ptr::null()) };
+}
+
+/// Opens the serial line and has it pass bytes through as they are.
+fn open_serial() -> io::Result<Serial> {
+    let line = OpenOptions::new().read(true).write(true).open("/dev/ttyAMA0")?;
+    // SAFETY: termios is integers and arrays of them, for which zero bytes are values; tcgetattr fills it before use.
+    let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, and the structure is the right one and lives through the calls.
+    let set = unsafe {
+        libc::tcgetattr(line.as_raw_fd(), &raw mut settings) == 0 && {
+            libc::cfmakeraw(&raw mut settings);
+            libc::tcsetattr(line.as_raw_fd(), libc::TCSANOW, &raw const settings) == 0
+        }
+    };
+    if set { Ok(Serial(Mutex::new(line))) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Keeps the kernel's messages off the line, in the middle of ours; they go out as frames. A panic still prints.
+fn quiet_console() {
+    const SYSLOG_ACTION_CONSOLE_LEVEL: libc::c_int = 8;
+    // SAFETY: this action takes no buffer; its level is the third argument.
+    unsafe { libc::klogctl(SYSLOG_ACTION_CONSOLE_LEVEL, ptr::null_mut(), 1) };
+}
+
+/// Waits until what was sent is out.
+fn drain(serial: &Serial) {
+    if let Ok(line) = serial.0.lock() {
+        // SAFETY: the descriptor is open.
+        unsafe { libc::tcdrain(line.as_raw_fd()) };
+    }
+}
+
+fn power_off() -> ! {
+    // SAFETY: neither call takes a pointer. Everything of ours is out; init's children may end with the machine.
+    unsafe {
+        libc::sync();
+        libc::reboot(libc::RB_POWER_OFF);
+    }
+    // Only where the kernel cannot switch off; the outer half ends the machine by its wall clock.
+    loop {
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Runs the inner command to its end; gives its exit code.
+fn serve(serial: &Serial) -> io::Result<i32> {
+    let arguments: Vec<String> = serde_json::from_slice(&std::fs::read("/request.json")?)?;
+    let log = OpenOptions::new().read(true).open("/dev/kmsg").ok();
+    let mut child = Command::new("/init")
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/")
+        .env("TMPDIR", "/tmp")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (output, errors) = (child.stdout.take(), child.stderr.take());
+    let status = thread::scope(|scope| {
+        scope.spawn(move || pass_on(serial, Kind::Out, output));
+        scope.spawn(move || pass_on(serial, Kind::Err, errors));
+        child.wait()
+    })?;
+    // The scope has ended, so all its lines are out before the code is.
+    if let Some(log) = log {
+        pass_on_log(serial, log);
+    }
+    use std::os::unix::process::ExitStatusExt;
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+fn pass_on(serial: &Serial, kind: Kind, from: Option<impl Read>) {
+    let Some(from) = from else { return };
+    let mut from = BufReader::with_capacity(64 << 10, from);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match from.by_ref().take(frame::LONGEST as u64).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        serial.send(kind, line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+}
+
+/// Sends the kernel's warnings and worse. Each read of `/dev/kmsg` gives one record: `level,…;text`.
+fn pass_on_log(serial: &Serial, mut log: File) {
+    // SAFETY: the descriptor is open, and these commands take and give integers alone.
+    unsafe {
+        let flags = libc::fcntl(log.as_raw_fd(), libc::F_GETFL);
+        libc::fcntl(log.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
+    }
+    let mut record = [0; 8192];
+    loop {
+        let text = match log.read(&mut record) {
+            Ok(0) => return,
+            Ok(length) => String::from_utf8_lossy(record.get(..length).unwrap_or_default()).into_owned(),
+            // The ring overran this reader; the next read goes on after the gap.
+            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => continue,
+            Err(_) => return,
+        };
+        if let Some(warning) = warning(&text) {
+            serial.send(Kind::Kernel, warning.as_bytes());
+        }
+    }
+}
+
+/// The first line of a record, if its level is warning (4) or worse. The low three bits are the level.
+fn warning(record: &str) -> Option<&str> {
+    let (prefix, text) = record.split_once(';')?;
+    let level: u32 = prefix.split(',').next()?.parse().ok()?;
+    (level & 7 <= 4).then(|| text.lines().next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_told_from_chatter_by_their_level() {
+        assert_eq!(warning("4,512,3000123,-;kvm: something\n SUBSYSTEM=x\n"), Some("kvm: something"));
+        assert_eq!(warning("3,1,2,-;bad"), Some("bad"));
+        assert_eq!(warning("30,1,2,-;systemd says"), None);
+        assert_eq!(warning("6,1,2,-;hello"), None);
+        assert_eq!(warning("nonsense"), None);
+        assert_eq!(warning(""), None);
+    }
+}

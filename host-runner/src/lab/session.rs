@@ -1,0 +1,254 @@
+//! The outer half of the lab: QEMU, and what comes over its serial line.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::frame::{self, Frame};
+use super::newc::{Archive, TooLarge};
+use super::{Lab, Line, MARK, SessionEnd};
+use crate::backend::Missing;
+
+/// Lines of the kernel that are kept, to say what was last seen.
+const KEPT_LINES: usize = 12;
+/// Lines that may wait for the caller; a lab that is faster has to wait itself.
+const QUEUED_LINES: usize = 1024;
+/// From the inner command's end to the machine's.
+const POWER_OFF: Duration = Duration::from_secs(10);
+
+/// QEMU; killed and reaped when it is no longer held.
+#[derive(Debug)]
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Both fail only when it has ended and was reaped already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What comes from QEMU.
+enum Said {
+    Serial(String),
+    Complaint(String),
+    SerialEnd,
+}
+
+pub(super) fn hold(
+    lab: &Lab,
+    arguments: &[String],
+    files: &[(String, Vec<u8>)],
+    wall: Duration,
+    line: &mut dyn FnMut(Line<'_>),
+) -> Result<SessionEnd, Missing> {
+    let begin = Instant::now();
+    let archive = file_system(lab, arguments, files)?;
+    let mut initrd = tempfile::NamedTempFile::new().map_err(|error| no_file(&error))?;
+    initrd.write_all(&archive).and_then(|()| initrd.flush()).map_err(|error| no_file(&error))?;
+
+    let mut machine = Machine(command(lab, initrd.path()).spawn().map_err(|error| Missing {
+        what: format!("{} cannot be started: {error}", lab.program.display()),
+        fix: "sudo apt-get install qemu-system-arm".into(),
+    })?);
+    let said = listen(&mut machine);
+    let end = follow(&said, begin, wall, line);
+    if matches!(end, SessionEnd::Exited(_)) {
+        // It is syncing and switching itself off; what it still says interests nobody.
+        let off = Instant::now() + POWER_OFF;
+        while !matches!(
+            said.recv_timeout(off.saturating_duration_since(Instant::now())),
+            Ok(Said::SerialEnd) | Err(_)
+        ) {}
+    }
+    Ok(end)
+}
+
+fn no_file(error: &dyn core::fmt::Display) -> Missing {
+    Missing {
+        what: format!("the lab's file system cannot be written: {error}"),
+        fix: "df -h \"${TMPDIR:-/tmp}\"   (make room there)".into(),
+    }
+}
+
+fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Missing> {
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).map_err(|error| Missing {
+            what: format!("{} cannot be read: {error}", path.display()),
+            fix: "cargo xtask build".into(),
+        })
+    };
+    let init = read(&lab.init)?;
+    let image = read(&lab.image)?;
+    let request = serde_json::to_vec(arguments).map_err(|error| no_file(&error))?;
+    let write = || -> Result<Vec<u8>, TooLarge> {
+        let mut archive = Archive::new();
+        for directory in ["/dev", "/proc", "/sys", "/tmp", "/run"] {
+            archive.directory(directory)?;
+        }
+        archive.program("/init", &init)?;
+        archive.file("/seawall.Image", &image)?;
+        archive.file("/request.json", &request)?;
+        for (path, contents) in files {
+            archive.file(path, contents)?;
+        }
+        archive.finish()
+    };
+    write().map_err(|error| no_file(&error))
+}
+
+fn command(lab: &Lab, initrd: &std::path::Path) -> Command {
+    let mut command = Command::new(&lab.program);
+    command
+        .args(["-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg"])
+        .args(["-cpu", "max,pauth-impdef=on", "-smp", "1", "-m", "1G"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(&lab.kernel)
+        .arg("-initrd")
+        .arg(initrd)
+        .arg("-append")
+        .arg(format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Has threads read what QEMU says; they end with it.
+fn listen(machine: &mut Machine) -> Receiver<Said> {
+    let (say, said) = mpsc::sync_channel(QUEUED_LINES);
+    let complain = say.clone();
+    if let Some(output) = machine.0.stdout.take() {
+        thread::spawn(move || {
+            lines(output, |line| say.send(Said::Serial(line)).is_ok());
+            let _ = say.send(Said::SerialEnd);
+        });
+    }
+    if let Some(errors) = machine.0.stderr.take() {
+        thread::spawn(move || lines(errors, |line| complain.send(Said::Complaint(line)).is_ok()));
+    }
+    said
+}
+
+/// Gives each line, bounded, without its newline, until nobody takes it or nothing comes.
+fn lines(from: impl Read, mut take: impl FnMut(String) -> bool) {
+    let mut from = BufReader::with_capacity(64 << 10, from);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        // Room for the frame's marks beside the longest text.
+        let limit = frame::LONGEST as u64 + 16;
+        match from.by_ref().take(limit).read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        if !take(String::from_utf8_lossy(&bytes).into_owned()) {
+            return;
+        }
+    }
+}
+
+/// Passes lines on until the inner command ends, or the lab does, or the time is up.
+fn follow(said: &Receiver<Said>, begin: Instant, wall: Duration, line: &mut dyn FnMut(Line<'_>)) -> SessionEnd {
+    let mut last = VecDeque::new();
+    let mut keep = |text: &str| {
+        if !text.trim().is_empty() {
+            last.truncate(KEPT_LINES - 1);
+            last.push_front(text.to_owned());
+        }
+    };
+    let why = loop {
+        match said.recv_timeout(wall.saturating_sub(begin.elapsed())) {
+            Ok(Said::Serial(text)) => match frame::decode(&text) {
+                Frame::Exit(code) => return SessionEnd::Exited(code),
+                Frame::Line(what) => {
+                    if let Line::Kernel(text) | Line::Err(text) = what {
+                        keep(text);
+                    }
+                    line(what);
+                }
+            },
+            Ok(Said::Complaint(text)) => {
+                keep(&text);
+                line(Line::Kernel(&text));
+            }
+            Ok(Said::SerialEnd) | Err(RecvTimeoutError::Disconnected) => {
+                // QEMU's own complaint may still be under way, on the other pipe.
+                while let Ok(Said::Complaint(text)) = said.recv_timeout(Duration::from_millis(200)) {
+                    keep(&text);
+                }
+                break "the lab went down before the command in it ended".to_owned();
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                break format!("the lab did not end within {} s", wall.as_secs());
+            }
+        }
+    };
+    let seen: Vec<_> = last.iter().rev().map(String::as_str).collect();
+    let seen = if seen.is_empty() { "nothing was seen of it".to_owned() } else { seen.join("\n") };
+    SessionEnd::Lost(format!("{why}\n{seen}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(said: Vec<Said>, wall: Duration) -> (SessionEnd, Vec<String>) {
+        let (say, hear) = mpsc::channel();
+        for one in said {
+            say.send(one).unwrap();
+        }
+        let mut lines = Vec::new();
+        let end = follow(&hear, Instant::now(), wall, &mut |line| lines.push(format!("{line:?}")));
+        drop(say);
+        (end, lines)
+    }
+
+    fn serial(text: &str) -> Said {
+        Said::Serial(text.to_owned())
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn lines_come_in_order_and_the_code_ends_them() {
+        let said = vec![serial("boot\r"), serial("\u{1e}Oone\u{1f}"), serial("\u{1e}X3\u{1f}"), serial("later")];
+        let (end, lines) = after(said, LONG);
+        assert_eq!(end, SessionEnd::Exited(3));
+        assert_eq!(lines, [r#"Kernel("boot")"#, r#"Out("one")"#]);
+    }
+
+    #[test]
+    fn a_panic_is_lost_with_what_the_kernel_last_said() {
+        let mut said: Vec<_> = (0..40).map(|n| serial(&format!("line {n}"))).collect();
+        said.extend([serial("Kernel panic - not syncing"), Said::SerialEnd, Said::Complaint("qemu: bad".into())]);
+        let SessionEnd::Lost(why) = after(said, LONG).0 else { panic!("a panic has no exit code") };
+        assert!(why.contains("went down") && why.contains("Kernel panic") && why.ends_with("qemu: bad"), "{why}");
+        assert!(!why.contains("line 3\n"), "{why}");
+    }
+
+    #[test]
+    fn silence_ends_with_the_wall_clock() {
+        let SessionEnd::Lost(why) = after(vec![serial("hm")], Duration::from_millis(20)).0 else {
+            panic!("silence has no exit code")
+        };
+        assert!(why.contains("did not end within 0 s") && why.contains("hm"), "{why}");
+    }
+
+    #[test]
+    fn lines_without_an_end_are_cut() {
+        let mut count = 0;
+        lines(std::io::repeat(b'x').take(frame::LONGEST as u64 + 100), |line| {
+            count += 1;
+            line.len() <= frame::LONGEST + 16
+        });
+        assert_eq!(count, 2);
+    }
+}

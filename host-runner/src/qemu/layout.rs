@@ -1,0 +1,190 @@
+//! Where everything lies in the memory of QEMU `virt`.
+//!
+//! | from | what |
+//! | --- | --- |
+//! | 0x4000_0000 | QEMU's own boot code |
+//! | 0x4020_0000 | the shim |
+//! | 0x4300_0000 | the handover |
+//! | 0x4400_0000 | the transcript, 64 MiB at most |
+//! | 0x4800_0000 | QEMU's device tree, for whoever it boots: here the shim, which does not look at it |
+//! | 0x5000_0000 | the guest's memory: its device tree, and 2 MiB on its Image |
+
+use seawall_replay::handover::{self, Handover};
+use seawall_replay::transcript;
+
+use crate::backend::Request;
+use crate::guest_tree::{Gic, GuestTree, Region};
+
+/// First byte of RAM on `virt`.
+pub(super) const RAM: u64 = 0x4000_0000;
+const TRANSCRIPT: u64 = 0x4400_0000;
+const TRANSCRIPT_END: u64 = 0x4800_0000;
+const DEVICE_TREE: u64 = handover::GUEST_FLOOR;
+const IMAGE: u64 = DEVICE_TREE + DEVICE_TREE_ROOM;
+/// What a boot loader gives a device tree at most [Linux Documentation/arch/arm64/booting.rst].
+const DEVICE_TREE_ROOM: u64 = 2 << 20;
+const PORT: u64 = 0x0b00_0000;
+const UART: u64 = 0x0900_0000;
+const GIC: Gic = Gic {
+    distributor: Region {
+        base: 0x0800_0000,
+        bytes: 0x1_0000,
+    },
+    redistributors: Region {
+        base: 0x080a_0000,
+        bytes: 0x00f6_0000,
+    },
+};
+
+/// A guest laid out in memory: what has to be there before the machine starts.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) handover: Handover,
+    handover_block: Vec<u8>,
+    device_tree: Vec<u8>,
+}
+
+impl Layout {
+    /// Lays `request` out; the reason when it cannot be.
+    pub(super) fn new(request: &Request<'_>) -> Result<Self, String> {
+        check_image(request)?;
+        let tree = GuestTree {
+            memory: Region {
+                base: handover::GUEST_FLOOR,
+                bytes: request.memory_bytes,
+            },
+            uart: UART,
+            gic: GIC,
+            port: PORT,
+            boot_arguments: request.boot_arguments,
+        };
+        let device_tree = tree
+            .write()
+            .map_err(|error| format!("the device tree: {error}"))?;
+        if device_tree.len() as u64 > DEVICE_TREE_ROOM {
+            return Err(format!(
+                "a device tree of {} bytes: the boot arguments are too long",
+                device_tree.len()
+            ));
+        }
+        let handover = Handover {
+            memory: handover::GUEST_FLOOR,
+            memory_bytes: request.memory_bytes,
+            entry: IMAGE,
+            device_tree: DEVICE_TREE,
+            port: PORT,
+            transcript: TRANSCRIPT,
+            transcript_bytes: transcript_bytes(request.limits.events),
+            plan: request.plan,
+        };
+        let mut handover_block = vec![0; handover::MAX_BYTES];
+        handover
+            .encode(&mut handover_block)
+            .ok_or("the handover does not fit")?;
+        // The shim checks it too, but says less.
+        Handover::decode(&handover_block).map_err(|error| error.to_string())?;
+        Ok(Self {
+            handover,
+            handover_block,
+            device_tree,
+        })
+    }
+
+    /// Bytes of RAM that the machine needs.
+    pub(super) const fn ram_bytes(&self) -> u64 {
+        self.handover.memory_end() - RAM
+    }
+
+    /// What lies where at the start.
+    pub(super) fn contents<'a>(&'a self, image: &'a [u8]) -> [(u64, &'a [u8]); 3] {
+        [
+            (handover::ADDRESS, &self.handover_block),
+            (DEVICE_TREE, &self.device_tree),
+            (IMAGE, image),
+        ]
+    }
+}
+
+/// As many events as asked for, as far as there is room.
+fn transcript_bytes(events: u32) -> u64 {
+    let wanted = u64::from(events) * transcript::EVENT_BYTES as u64 + transcript::HEADER_BYTES as u64;
+    wanted.min(TRANSCRIPT_END - TRANSCRIPT)
+}
+
+/// The Image header's magic at 56, and text_offset at 8, which has to be zero: what is entered is 2 MiB aligned.
+fn check_image(request: &Request<'_>) -> Result<(), String> {
+    let image = request.image;
+    if image.get(56..60) != Some(b"ARM\x64") {
+        return Err("the guest is not an arm64 Image".into());
+    }
+    if image.get(8..16) != Some(&[0; 8]) {
+        return Err("the guest's Image wants to be off a 2 MiB boundary (text_offset)".into());
+    }
+    if image.len() as u64 > request.memory_bytes.saturating_sub(DEVICE_TREE_ROOM) {
+        return Err(format!(
+            "an Image of {} bytes does not fit into {} bytes",
+            image.len(),
+            request.memory_bytes
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Limits;
+    use seawall_replay::plan::Plan;
+
+    fn request(image: &[u8], memory_bytes: u64) -> Request<'_> {
+        Request {
+            image,
+            memory_bytes,
+            boot_arguments: "",
+            plan: Plan::EMPTY,
+            limits: Limits::default(),
+        }
+    }
+
+    fn image() -> Vec<u8> {
+        let mut image = vec![0; 4096];
+        image[56..60].copy_from_slice(b"ARM\x64");
+        image
+    }
+
+    #[test]
+    fn a_guest_is_laid_out_as_the_table_says() {
+        let image = image();
+        let layout = Layout::new(&request(&image, 64 << 20)).unwrap();
+        assert_eq!(layout.ram_bytes(), (256 + 64) << 20);
+        let [(handover, block), (tree, blob), (entry, guest)] = layout.contents(&image);
+        assert_eq!((handover, tree, entry), (0x4300_0000, 0x5000_0000, 0x5020_0000));
+        assert_eq!(
+            (&block[..8], &blob[..4]),
+            (&b"SEAWALLH"[..], &[0xd0, 0x0d, 0xfe, 0xed][..])
+        );
+        assert_eq!(guest, image);
+        assert_eq!(layout.handover.transcript_bytes, 32 + 16_384 * 32);
+        assert_eq!(transcript_bytes(u32::MAX), 64 << 20);
+    }
+
+    #[test]
+    fn what_cannot_be_laid_out_is_said() {
+        let good = image();
+        let mut displaced = good.clone();
+        displaced[8] = 8;
+        let mut foreign = good.clone();
+        foreign[56] = 0;
+        for (image, memory, part) in [
+            (&foreign, 64 << 20, "not an arm64 Image"),
+            (&vec![], 64 << 20, "not an arm64 Image"),
+            (&displaced, 64 << 20, "text_offset"),
+            (&good, 2 << 20, "does not fit"),
+            (&good, (64 << 20) + 4096, "guest memory"),
+            (&good, 1 << 40, "guest memory"),
+        ] {
+            let error = Layout::new(&request(image, memory)).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! KTAP version 1. <https://docs.kernel.org/dev-tools/ktap.html>
+
+use std::io::{self, Write};
+
+use super::Renderer;
+use crate::events::{Event, Outcome};
+
+#[derive(Default)]
+pub(super) struct Ktap {
+    number: usize,
+}
+
+impl Renderer for Ktap {
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        match event {
+            Event::RunStarted(run) => {
+                writeln!(out, "KTAP version 1\n# backend: {} ({})\n1..{}", run.backend, run.why, run.scenarios)
+            }
+            Event::Verdict(verdict) => {
+                self.number += 1;
+                for finding in &verdict.findings {
+                    let (check, at) = (&finding.check, &finding.at);
+                    writeln!(out, "# {check}: {at}: expected {}, got {}", finding.expected, finding.got)?;
+                }
+                let (word, directive) = match verdict.verdict {
+                    Outcome::Pass => ("ok", ""),
+                    Outcome::Fail => ("not ok", ""),
+                    Outcome::Timeout => ("not ok", " # TIMEOUT"),
+                };
+                writeln!(out, "{word} {} {}{directive}", self.number, verdict.scenario)
+            }
+            Event::Skipped(skipped) => {
+                self.number += 1;
+                // A number sign would end the reason.
+                let reason = format!("{} ({})", skipped.reason, skipped.fix).replace('#', "no.");
+                writeln!(out, "ok {} {} # SKIP {reason}", self.number, skipped.scenario)
+            }
+            Event::RunEnded(totals) => writeln!(
+                out,
+                "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0",
+                totals.passed,
+                totals.failed + totals.timed_out,
+                totals.skipped
+            ),
+            Event::ScenarioStarted(_)
+            | Event::Trigger(_)
+            | Event::Injection(_)
+            | Event::Delivery(_)
+            | Event::Abort(_)
+            | Event::Tasks(_)
+            | Event::Console(_)
+            | Event::Measure(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Renderers: each makes one format of the stream of events, and of nothing else.
+
+mod junit;
+mod ktap;
+mod table;
+mod text;
+
+use std::io::{self, Write};
+
+use crate::events::Event;
+
+/// A format of results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Format {
+    /// Timelines for people.
+    Text,
+    /// The kernel's test anything protocol, version 1.
+    Ktap,
+    /// One JSON object a line.
+    Ndjson,
+    /// JUnit XML, printed at the end.
+    Junit,
+}
+
+/// Makes a format.
+pub trait Renderer {
+    /// Takes one event and writes what can be said by now.
+    ///
+    /// # Errors
+    /// Whatever the stream says.
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// The renderer of a format.
+#[must_use]
+pub fn renderer(format: Format) -> Box<dyn Renderer> {
+    match format {
+        Format::Text => Box::<text::Text>::default(),
+        Format::Ktap => Box::<ktap::Ktap>::default(),
+        Format::Ndjson => Box::new(Ndjson),
+        Format::Junit => Box::<junit::Junit>::default(),
+    }
+}
+
+struct Ndjson;
+
+impl Renderer for Ndjson {
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, event)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// Milliseconds for people.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
+}
+
+#[cfg(test)]
+mod tests;

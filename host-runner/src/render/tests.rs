@@ -1,0 +1,137 @@
+//! Each format of one small stream.
+
+use super::{Format, renderer};
+use crate::events::{Event, RunStarted, SCHEMA, Skipped, Totals};
+use crate::judge::test_run::Story;
+use crate::timeline;
+
+/// A run of three: one passes, one fails, one is skipped.
+fn stream() -> Vec<Event> {
+    let mut all = vec![Event::RunStarted(RunStarted {
+        schema: SCHEMA,
+        version: "0".into(),
+        backend: "lab".into(),
+        kvm: Some("7.2".into()),
+        why: "it was asked for".into(),
+        not: vec![],
+        scenarios: 3,
+    })];
+    let good = Story::load();
+    let mut bad = Story::load();
+    bad.scenario.name = "bad".into();
+    bad.console = b"\x1b[31m<evil>]]> & co\n".to_vec();
+    bad.report(2).damage = 1;
+    bad.scenario.expect.console.clear();
+    for story in [good, bad] {
+        all.push(Event::ScenarioStarted(crate::events::ScenarioStarted {
+            scenario: story.scenario.name.clone(),
+            title: story.scenario.title.clone(),
+            linux: None,
+        }));
+        all.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));
+    }
+    all.push(Event::Skipped(Skipped { scenario: "third".into(), reason: "no #kernel".into(), fix: "get one".into() }));
+    all.push(Event::RunEnded(Totals { passed: 1, failed: 1, skipped: 1, timed_out: 0, wall_ms: 2500 }));
+    all
+}
+
+fn rendered(format: Format) -> String {
+    let mut out = Vec::new();
+    let mut renderer = renderer(format);
+    for event in stream() {
+        renderer.event(&event, &mut out).unwrap();
+    }
+    anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string()
+}
+
+#[test]
+fn ktap_has_a_plan_a_line_for_each_and_totals() {
+    assert_eq!(
+        rendered(Format::Ktap),
+        "KTAP version 1\n\
+         # backend: lab (it was asked for)\n\
+         1..3\n\
+         ok 1 load\n\
+         # damage: bystander (slot 2): expected 0, got 1\n\
+         # bystanders: the guest: expected at least two bystanders unharmed, got 1\n\
+         not ok 2 bad\n\
+         ok 3 third # SKIP no no.kernel (get one)\n\
+         # Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0\n"
+    );
+}
+
+#[test]
+fn ndjson_comes_back_as_it_went() {
+    let text = rendered(Format::Ndjson);
+    let back: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(back, stream());
+    assert!(text.starts_with(r#"{"event":"run-started","schema":1,"#));
+    assert!(text.contains(
+        r#"{"event":"trigger","scenario":"load","step":0,"program":"load","slot":1,"checkpoint":1,"window":"checkpoint","page":"0x48123000","times":1}"#
+    ));
+    assert!(text.contains(r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1}"#));
+    assert!(text.contains(r#""vector":"EL0 synchronous +0x400","cause":"synchronous","from":"el0","register":"esr","syndrome":"0x92000010""#));
+    assert!(text.contains(r#"{"event":"run-ended","passed":1,"failed":1,"skipped":1,"timed_out":0,"wall_ms":2500}"#));
+}
+
+#[test]
+fn text_shows_the_timeline_and_of_a_failure_what_was_seen() {
+    let text = rendered(Format::Text);
+    for piece in [
+        "3 scenarios on lab, KVM of Linux 7.2\n",
+        "\n● load  t\n",
+        "│ trigger    load (slot 1) at its checkpoint 1, about to touch the page at 0x48123000\n",
+        "│ injection  the page is taken out of stage 2\n",
+        "│ vector     EL0 synchronous +0x400 · ESR 0x92000010 · FAR 0x50000040\n",
+        "│ decode     Data Abort from a lower Exception level: synchronous external abort,",
+        "│ decision   kill · recoverable, charged to load (slot 1)\n",
+        "│ done       the task is gone; frame 0x48123 is retired for good\n",
+        "│ cost       480 instructions from vector to record\n",
+        "│ tasks      load killed · bystander unharmed, +11 · bystander unharmed, +11\n",
+        "✔ pass in 1.23 s\n",
+        "✘ damage: bystander (slot 2)\n      expected  0\n      got       1\n",
+        "┆ \\u{1b}[31m<evil>]]> & co\n",
+        "○ third  skipped: no #kernel\n",
+        "load      pass          1          480    1.23 s\n",
+        "bad       FAIL          1          480    1.23 s\n",
+        "third     skip          0            –    0.00 s\n",
+        "lab: 1 passed, 1 failed, 1 skipped in 2.50 s\n",
+    ] {
+        assert!(text.contains(piece), "{piece:?} is not in\n{text}");
+    }
+    assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn junit_is_well_formed_whatever_the_guest_says() {
+    let xml = rendered(Format::Junit);
+    for piece in [
+        "<testsuite name=\"seawall.lab\" tests=\"3\" skipped=\"1\" errors=\"0\" failures=\"1\"",
+        "<testcase name=\"load\" classname=\"seawall.lab\" time=\"1.234\">",
+        "<failure message=\"damage: bystander (slot 2): expected 0, got 1\" type=\"verdict\">",
+        "&lt;evil&gt;]]&gt; &amp; co",
+        "<skipped message=\"no #kernel (get one)\"",
+    ] {
+        assert!(xml.contains(piece), "{piece:?} is not in\n{xml}");
+    }
+}
+
+#[test]
+fn a_thousand_equal_incidents_are_one_with_a_count() {
+    use crate::judge::test_run::{FRAME, Item, abort, opened};
+    let mut story = Story::load();
+    story.capacity = 4096;
+    story.items.splice(4..5, (0..1000).map(|round| Item::Abort(seawall_agent::AbortRecord { cost: round, ..abort(1, FRAME + round) })));
+    story.events.splice(1..2, (0..1000).map(|round| opened(0, 1, FRAME + round)));
+    let events = timeline::events(&story.scenario, &story.run(), &story.judged());
+    let aborts: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Abort(abort) => Some((abort.times, abort.cost)),
+            _ => None,
+        })
+        .collect();
+    // The first has no measure, and is one of them all the same.
+    assert_eq!(aborts, [(1000, Some(999))]);
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Trigger(trigger) if trigger.times == 1000)).count(), 1);
+}

@@ -1,0 +1,206 @@
+//! Text for people: each scenario's timeline as it was, and a table at the end. Styles are always written; the stream
+//! takes them out where nobody would see them.
+
+use std::io::{self, Write};
+
+use owo_colors::OwoColorize as _;
+
+use super::table::{self, Row};
+use super::{Renderer, seconds};
+use crate::events::{Abort, Event, Injected, Outcome, Task, Trigger, Verdict};
+
+/// So much of the console is shown of a scenario that failed.
+const CONSOLE_LINES: usize = 24;
+/// Column at which long sentences are broken.
+const WIDTH: usize = 96;
+
+#[derive(Default)]
+pub(super) struct Text {
+    backend: String,
+    rows: Vec<Row>,
+    console: Vec<String>,
+    cost: Option<u64>,
+}
+
+impl Renderer for Text {
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        match event {
+            Event::RunStarted(run) => {
+                self.backend.clone_from(&run.backend);
+                let kvm = run.kvm.as_ref().map(|version| format!(", KVM of Linux {version}")).unwrap_or_default();
+                let plural = if run.scenarios == 1 { "" } else { "s" };
+                writeln!(out, "{} scenario{plural} on {}{kvm}", run.scenarios, run.backend.bold())
+            }
+            Event::ScenarioStarted(scenario) => {
+                self.console.clear();
+                self.cost = None;
+                writeln!(out, "\n{} {}  {}", "●".cyan(), scenario.scenario.bold(), scenario.title)
+            }
+            Event::Trigger(trigger) => row(out, "trigger", &trigger_text(trigger)),
+            Event::Injection(injection) => row(out, "injection", &injection_text(injection)),
+            Event::Delivery(given) => {
+                let esr = if given.esr == "0x0" { String::new() } else { format!(" · ESR {}", given.esr) };
+                row(out, "delivered", &format!("{}synchronous external abort{esr}", count(given.times)))
+            }
+            Event::Abort(abort) => self.abort(abort, out),
+            Event::Tasks(tasks) => lived(&tasks.tasks, out),
+            Event::Console(console) => {
+                self.console.push(console.line.clone());
+                Ok(())
+            }
+            Event::Verdict(verdict) => self.verdict(verdict, out),
+            Event::Skipped(skipped) => {
+                self.rows.push(Row {
+                    name: skipped.scenario.clone(),
+                    outcome: None,
+                    aborts: 0,
+                    cost: None,
+                    wall_ms: 0,
+                });
+                writeln!(out, "\n{} {}  {}: {}", "○".yellow(), skipped.scenario.bold(), "skipped".yellow(), skipped.reason)?;
+                if skipped.fix.is_empty() { Ok(()) } else { row(out, "fix", &skipped.fix) }
+            }
+            Event::Measure(measure) => {
+                let value = measure.value.map_or_else(|| "not measured".into(), |value| value.to_string());
+                let over = measure.value.is_none_or(|value| value > measure.limit);
+                let mark = if over { "✘".red().to_string() } else { "✔".green().to_string() };
+                let (name, unit, limit) = (&measure.name, &measure.unit, measure.limit);
+                writeln!(out, "{mark} {name:<58} {value:>12} {unit}, at most {limit}")
+            }
+            Event::RunEnded(totals) => table::draw(&self.rows, totals, &self.backend, out),
+        }
+    }
+}
+
+impl Text {
+    fn abort(&mut self, abort: &Abort, out: &mut dyn Write) -> io::Result<()> {
+        self.cost = self.cost.max(abort.cost);
+        let far = abort.far.as_ref().map(|far| format!(" · FAR {far}")).unwrap_or_default();
+        let register = if abort.register == "disr" { "DISR" } else { "ESR" };
+        let first = format!("{}{} · {register} {}{far}", count(abort.times), abort.vector, abort.syndrome);
+        row(out, "vector", &first)?;
+        row(out, "decode", &abort.summary)?;
+        let whom = match (&abort.program, abort.slot) {
+            (Some(program), Some(slot)) => format!("charged to {program} (slot {slot})"),
+            (None, Some(slot)) => format!("charged to slot {slot}"),
+            (_, None) => "charged to nobody".into(),
+        };
+        row(out, "decision", &format!("{} · {}, {whom}", abort.decision.bold(), abort.severity))?;
+        row(out, "done", &done(abort))?;
+        match abort.cost {
+            Some(cost) if abort.times > 1 => row(out, "cost", &format!("{cost} instructions at most")),
+            Some(cost) => row(out, "cost", &format!("{cost} instructions from vector to record")),
+            None => Ok(()),
+        }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
+        self.rows.push(Row {
+            name: verdict.scenario.clone(),
+            outcome: Some(verdict.verdict),
+            aborts: verdict.aborts,
+            cost: self.cost.take(),
+            wall_ms: verdict.wall_ms,
+        });
+        let time = seconds(verdict.wall_ms);
+        if verdict.verdict == Outcome::Pass {
+            return writeln!(out, "  {} {} in {time}", "✔".green(), "pass".green());
+        }
+        for finding in &verdict.findings {
+            writeln!(out, "  {} {}: {}", "✘".red(), finding.check.bold(), finding.at)?;
+            writeln!(out, "      expected  {}", finding.expected)?;
+            writeln!(out, "      got       {}", finding.got)?;
+        }
+        let hidden = self.console.len().saturating_sub(CONSOLE_LINES);
+        if hidden > 0 {
+            writeln!(out, "  {}", format_args!("console, without its first {hidden} lines:").dimmed())?;
+        } else if !self.console.is_empty() {
+            writeln!(out, "  {}", "console:".dimmed())?;
+        }
+        for line in self.console.drain(..).skip(hidden) {
+            writeln!(out, "  {} {line}", "┆".dimmed())?;
+        }
+        writeln!(out, "  {} {} in {time}", "✘".red(), table::word(verdict.verdict).red().bold())
+    }
+}
+
+fn trigger_text(trigger: &Trigger) -> String {
+    let who = trigger.program.as_deref().unwrap_or("a task");
+    let place = match trigger.window.as_deref() {
+        Some("border") => "at the kernel's border",
+        Some("kernel") => "in the kernel",
+        Some("user") => "while it runs in EL0",
+        _ => "at its checkpoint",
+    };
+    let number = trigger.checkpoint;
+    let page = trigger.page.as_ref().map(|page| format!(", about to touch the page at {page}")).unwrap_or_default();
+    format!("{}{who} (slot {}) {place} {number}{page}", count(trigger.times), trigger.slot)
+}
+
+fn injection_text(injection: &Injected) -> String {
+    let what = match (injection.route.as_str(), &injection.syndrome) {
+        ("hole", _) => "the page is taken out of stage 2".to_owned(),
+        (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
+        (_, None) => "a virtual SError is pended without a syndrome".to_owned(),
+    };
+    format!("{}{what}", count(injection.times))
+}
+
+fn done(abort: &Abort) -> String {
+    let fate = match abort.decision.as_str() {
+        "carry-on" => "the task goes on where it was",
+        "fail-copy" => "the kernel's copy ends with an error",
+        "restart" => "the task begins again",
+        "kill" => "the task is gone",
+        "isolate" => "the task is stopped and kept",
+        "halt" => "the guest stops, with an epitaph",
+        _ => "",
+    };
+    match &abort.frame {
+        Some(frame) if abort.decision != "halt" => format!("{fate}; frame {frame} is retired for good"),
+        _ => fate.to_owned(),
+    }
+}
+
+fn lived(tasks: &[Task], out: &mut dyn Write) -> io::Result<()> {
+    const SHOWN: usize = 8;
+    let mut parts: Vec<String> = tasks.iter().take(SHOWN).map(fate).collect();
+    if tasks.len() > SHOWN {
+        parts.push(format!("{} more", tasks.len() - SHOWN));
+    }
+    row(out, "tasks", &parts.join(" · "))
+}
+
+fn fate(task: &Task) -> String {
+    let restarts = if task.restarts > 0 { format!(" after {} restarts", task.restarts) } else { String::new() };
+    let name = &task.program;
+    if task.damage > 0 {
+        return format!("{name} {} with {} damages", task.state, task.damage);
+    }
+    if task.bystander && task.progress > task.progress_at_last_abort {
+        return format!("{name} unharmed, +{}", task.progress - task.progress_at_last_abort);
+    }
+    format!("{name} {}{restarts}", task.state)
+}
+
+fn count(times: u32) -> String {
+    if times > 1 { format!("{times} × ") } else { String::new() }
+}
+
+/// One row of a timeline, broken into lines at words.
+fn row(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    let mut label = format!("{label:<10}");
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > WIDTH - 14 {
+            writeln!(out, "  {} {} {line}", "│".dimmed(), label.dimmed())?;
+            label = " ".repeat(10);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "  {} {} {line}", "│".dimmed(), label.dimmed())
+}

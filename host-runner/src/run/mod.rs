@@ -1,0 +1,134 @@
+//! `seawall run`: scenarios on a backend, and the verdicts.
+
+mod choose;
+mod direct;
+mod inside;
+mod output;
+pub mod place;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub use output::Output;
+
+use crate::backend::Missing;
+use crate::command::{ColourChoice, Exit, complain};
+use crate::events::{Event, RunStarted, SCHEMA, Skipped};
+use crate::render::Format;
+use crate::scenario::{Scenario, library};
+
+use choose::{Backend, Choice, Unchosen};
+
+/// What `seawall run` can be told.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// Only scenarios whose name contains this; `=NAME` for exactly that one
+    pub filters: Vec<String>,
+    /// Where to run
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: BackendName,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Only scenarios with this tag
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Run these instead of the built-in ones: a file, or a folder of them
+    #[arg(long = "scenarios", value_name = "PATH")]
+    pub scenarios: Vec<PathBuf>,
+    /// Where the guest, the shim and the lab's parts lie
+    #[command(flatten)]
+    pub place: place::PlaceArguments,
+    /// When to use colours
+    #[arg(long, value_enum, default_value = "auto")]
+    pub color: ColourChoice,
+}
+
+/// A backend's name on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum BackendName {
+    /// The first that works
+    Auto,
+    /// /dev/kvm of this host
+    Kvm,
+    /// Real KVM inside QEMU's emulation of an arm64 host
+    Lab,
+    /// The shim on plain QEMU
+    Qemu,
+}
+
+/// Runs scenarios; gives the exit code.
+#[must_use]
+pub fn run(arguments: &RunArguments) -> Exit {
+    let selected = library::load(&arguments.scenarios)
+        .and_then(|all| library::select(all, &arguments.filters, &arguments.tags));
+    let scenarios = match selected {
+        Ok(scenarios) => scenarios,
+        Err(error) => return complain::about_library(&error, arguments.color),
+    };
+    let mut output = Output::new(arguments.format, arguments.color);
+    let choice = match choose::choose(arguments.backend, &arguments.place) {
+        Ok(choice) => choice,
+        Err(Unchosen::Environment(missing)) => {
+            for (backend, missing) in &missing {
+                complain::about_missing(backend, missing);
+            }
+            return Exit::Environment;
+        }
+        Err(Unchosen::Skip(missing)) => {
+            complain::about_missing("lab", &missing);
+            skip_all(&scenarios, &missing, &mut output);
+            return output.finish();
+        }
+    };
+    for unavailable in &choice.not {
+        eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
+    }
+    eprintln!("seawall: on {}: {}", choice.name, choice.why);
+    let started = started(&choice, &scenarios);
+    match &choice.backend {
+        Backend::Direct(backend, image) => {
+            output.event(Event::RunStarted(started));
+            direct::run(backend.as_ref(), image, &scenarios, &mut output);
+        }
+        Backend::Lab(lab) => inside::run(lab, started, &scenarios, &mut output),
+    }
+    output.finish()
+}
+
+fn started(choice: &Choice, scenarios: &[Scenario]) -> RunStarted {
+    let kvm = match &choice.backend {
+        Backend::Direct(backend, _) => backend.kvm_version(),
+        Backend::Lab(_) => None,
+    };
+    RunStarted {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        backend: choice.name.into(),
+        kvm: kvm.map(|(major, minor)| format!("{major}.{minor}")),
+        why: choice.why.clone(),
+        not: choice.not.clone(),
+        scenarios: scenarios.len(),
+    }
+}
+
+/// The lab that is not there: every scenario is a skip that says so, never a silent green.
+fn skip_all(scenarios: &[Scenario], missing: &Missing, output: &mut Output) {
+    output.event(Event::RunStarted(RunStarted {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        backend: "lab".into(),
+        kvm: None,
+        why: "it was asked for".into(),
+        not: Vec::new(),
+        scenarios: scenarios.len(),
+    }));
+    for scenario in scenarios {
+        output.event(Event::Skipped(skipped(scenario, missing)));
+    }
+}
+
+fn skipped(scenario: &Scenario, missing: &Missing) -> Skipped {
+    Skipped { scenario: scenario.name.clone(), reason: missing.what.clone(), fix: missing.fix.clone() }
+}

@@ -1,0 +1,70 @@
+//! Where the parts lie that a run needs: the guest's Image, the shim, the lab's kernel and init.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::backend::Missing;
+
+/// The guest's file name among the artefacts.
+pub const IMAGE: &str = "seawall.Image";
+
+/// Where to look.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlaceArguments {
+    /// The folder with seawall.Image and its company; by default that of this command, or the nearest target/seawall
+    #[arg(long, value_name = "DIR")]
+    pub artefacts: Option<PathBuf>,
+    /// The arm64 Linux Image that the lab boots
+    #[arg(long, value_name = "PATH", env = "SEAWALL_KERNEL")]
+    pub kernel: Option<PathBuf>,
+    /// Another guest than the one among the artefacts
+    #[arg(long, value_name = "PATH")]
+    pub image: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    /// The folder of the artefacts.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        if let Some(named) = &self.artefacts {
+            return named.clone();
+        }
+        let beside = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+        if let Some(folder) = &beside
+            && folder.join(IMAGE).is_file()
+        {
+            return folder.clone();
+        }
+        let here = env::current_dir().ok();
+        let above = |start: &PathBuf| {
+            start.ancestors().map(|folder| folder.join("target/seawall")).find(|folder| folder.is_dir())
+        };
+        let found = here.as_ref().and_then(above).or_else(|| beside.as_ref().and_then(above));
+        found.unwrap_or_else(|| PathBuf::from("target/seawall"))
+    }
+
+    /// The guest's Image.
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        self.image.clone().unwrap_or_else(|| self.folder().join(IMAGE))
+    }
+
+    /// Reads the guest's Image.
+    ///
+    /// # Errors
+    /// [`Missing`], with the line that builds it.
+    pub fn read_image(&self) -> Result<Vec<u8>, Missing> {
+        let path = self.image();
+        std::fs::read(&path).map_err(|error| Missing {
+            what: format!("the guest's Image cannot be read: {}: {error}", path.display()),
+            fix: "cargo xtask build".into(),
+        })
+    }
+}
+
+/// Whether a program is on the path.
+pub(super) fn on_path(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}

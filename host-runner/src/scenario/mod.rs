@@ -1,0 +1,214 @@
+//! Scenarios: what is done to a guest, and what must come of it.
+//!
+//! A scenario is one TOML file. What it expects is written in it by hand, from the manuals; nothing of it is ever
+//! computed by the code under test. [`parse`] reads and checks a file and says where it is wrong, [`library`] finds the
+//! files, [`boot`] makes of a scenario what a backend wants to know.
+
+pub mod boot;
+mod check;
+pub mod diagnose;
+pub mod library;
+pub mod parse;
+mod raw;
+mod words;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use seawall_replay::plan::Injection;
+use seawall_replay::port::Window;
+
+pub use parse::parse;
+pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
+
+/// The guest's programs, and which programs each may start by itself.
+pub const PROGRAMS: &[(&str, &[&str])] = &[
+    ("bystander", &[]),
+    ("load", &[]),
+    ("store", &[]),
+    ("pair", &[]),
+    ("fetch", &[]),
+    ("walk", &[]),
+    ("serror", &[]),
+    ("border", &[]),
+    ("kernel", &[]),
+    ("storm", &["load"]),
+    ("spin", &[]),
+    ("bench", &["victim"]),
+    ("victim", &[]),
+];
+
+/// The program that is there only to be unharmed.
+pub const BYSTANDER: &str = "bystander";
+
+/// A scenario whose every part has been checked.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// The file, as it is called in messages.
+    pub file: String,
+    /// The file's text: what is handed into the lab.
+    pub source: String,
+    /// What it shows, as a claim.
+    pub title: String,
+    /// A few sentences.
+    pub teaches: String,
+    /// Where the expected values come from.
+    pub cites: Vec<String>,
+    /// What Linux does with the same.
+    pub linux: Option<String>,
+    /// Words to select it by.
+    pub tags: Vec<String>,
+    /// Where it can run.
+    pub platforms: Vec<Platform>,
+    /// Wall-clock limit.
+    pub timeout: Duration,
+    /// What runs.
+    pub guest: Guest,
+    /// What is done to it.
+    pub injections: Vec<Inject>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What runs.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Bytes, a multiple of 2 MiB.
+    pub memory_bytes: u64,
+    /// Program names; the first has slot 1.
+    pub tasks: Vec<String>,
+    /// What is to be done with a program that met an error; kill where nothing is said.
+    pub policies: BTreeMap<String, Policy>,
+}
+
+impl Guest {
+    /// The slots that begin with this program.
+    pub fn slots<'a>(&'a self, program: &'a str) -> impl Iterator<Item = u16> + 'a {
+        (1..).zip(&self.tasks).filter(move |(_, task)| *task == program).map(|(slot, _)| slot)
+    }
+
+    /// The program that slot begins with.
+    #[must_use]
+    pub fn program(&self, slot: u16) -> Option<&str> {
+        self.tasks.get(usize::from(slot).checked_sub(1)?).map(String::as_str)
+    }
+}
+
+/// What the guest's kernel does with a program that met an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// Kill it.
+    Kill,
+    /// Stop it and keep it.
+    Isolate,
+    /// Start it again, so many times; then kill it.
+    Restart(u32),
+}
+
+/// One injection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inject {
+    /// The program whose announcement brings it; `None` is any.
+    pub task: Option<String>,
+    /// The checkpoint's number.
+    pub checkpoint: u16,
+    /// In which window.
+    pub at: Window,
+    /// What is done.
+    pub injection: Injection,
+    /// Announcements that pass first.
+    pub skip: u32,
+    /// How often it is done.
+    pub times: u32,
+}
+
+/// The word for a window of the port.
+#[must_use]
+pub fn window_word(window: Window) -> &'static str {
+    words::word(window)
+}
+
+/// What must come of it.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    /// How the guest ends, by its own word.
+    pub end: GuestEnd,
+    /// What the console must contain.
+    pub console: Vec<String>,
+    /// Frames retired at the end.
+    pub retired: u64,
+    /// The aborts in the journal, in order, and none beside them.
+    pub aborts: Vec<ExpectedAbort>,
+    /// Final states by program.
+    pub tasks: BTreeMap<String, FinalState>,
+    /// How often a program's tasks were started again, each; zero where nothing is said.
+    pub restarts: BTreeMap<String, u32>,
+}
+
+/// A run of equal abort records.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectedAbort {
+    /// Whose program is charged; `None`: nobody.
+    pub task: Option<String>,
+    /// How it came.
+    pub cause: Cause,
+    /// What it came out of.
+    pub from: Level,
+    /// ESR_EL1, or DISR_EL1 when it was deferred.
+    pub syndrome: u64,
+    /// What older KVMs give instead.
+    pub before: Vec<Before>,
+    /// FAR_EL1.
+    pub far: Far,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was decided.
+    pub decision: Decision,
+    /// Which frame was retired.
+    pub frame: Frame,
+    /// How many records in a row.
+    pub times: u32,
+}
+
+impl ExpectedAbort {
+    /// The syndrome and frame to expect under this version of Linux's KVM, and why where it is not the usual one.
+    #[must_use]
+    pub fn under(&self, kvm: Option<(u32, u32)>) -> (u64, Frame, Option<&str>) {
+        let older = kvm.and_then(|version| {
+            let applies = self.before.iter().filter(|before| version < before.linux);
+            applies.min_by_key(|before| before.linux)
+        });
+        older.map_or((self.syndrome, self.frame, None), |before| {
+            (before.esr, before.frame.unwrap_or(self.frame), Some(before.because.as_str()))
+        })
+    }
+}
+
+/// What a KVM older than `linux` gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Before {
+    /// The first version that does it the new way.
+    pub linux: (u32, u32),
+    /// ESR_EL1 before it.
+    pub esr: u64,
+    /// The frame, where that differs too.
+    pub frame: Option<Frame>,
+    /// Why.
+    pub because: String,
+}
+
+/// What is expected of FAR_EL1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Far {
+    /// The record says that it holds no address.
+    Invalid,
+    /// It holds exactly this.
+    Exactly(u64),
+    /// It holds an address that depends on where the kernel was loaded.
+    Any,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The file as serde reads it: shapes and types, every value that is checked later with its place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+pub(super) type Text = Spanned<String>;
+pub(super) type Number = Spanned<i64>;
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScenario {
+    pub(super) title: Text,
+    pub(super) teaches: Text,
+    pub(super) cites: Vec<Text>,
+    pub(super) linux: Option<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<Text>,
+    pub(super) backends: Option<Spanned<Vec<Text>>>,
+    pub(super) timeout_s: Option<Number>,
+    pub(super) guest: RawGuest,
+    #[serde(default)]
+    pub(super) inject: Vec<Spanned<RawInject>>,
+    pub(super) expect: RawExpect,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGuest {
+    pub(super) memory: Option<Text>,
+    pub(super) tasks: Spanned<Vec<Text>>,
+    #[serde(default)]
+    pub(super) policy: BTreeMap<Text, Text>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInject {
+    pub(super) task: Option<Text>,
+    #[serde(default)]
+    pub(super) any: bool,
+    pub(super) checkpoint: Number,
+    pub(super) at: Option<Text>,
+    pub(super) route: Text,
+    pub(super) syndrome: Option<Number>,
+    pub(super) skip: Option<Number>,
+    pub(super) times: Option<Number>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExpect {
+    pub(super) end: Text,
+    #[serde(default)]
+    pub(super) console: Vec<String>,
+    pub(super) retired: Option<Number>,
+    #[serde(default)]
+    pub(super) abort: Vec<Spanned<RawAbort>>,
+    #[serde(default)]
+    pub(super) tasks: BTreeMap<Text, Text>,
+    #[serde(default)]
+    pub(super) restarts: BTreeMap<Text, Number>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAbort {
+    pub(super) task: Option<Text>,
+    pub(super) cause: Text,
+    pub(super) from: Text,
+    pub(super) esr: Option<Number>,
+    pub(super) disr: Option<Number>,
+    #[serde(default)]
+    pub(super) esr_before: Vec<RawBefore>,
+    pub(super) far: Option<Spanned<RawFar>>,
+    pub(super) severity: Text,
+    pub(super) decision: Text,
+    pub(super) frame: Option<Text>,
+    pub(super) times: Option<Number>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBefore {
+    pub(super) linux: Text,
+    pub(super) esr: Number,
+    pub(super) frame: Option<Text>,
+    pub(super) because: String,
+}
+
+/// A number, or the word `any`. TOML's integers have 63 bits, and an address in the upper half has more: it is written
+/// as a string.
+#[derive(Debug)]
+pub(super) enum RawFar {
+    Number(i64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for RawFar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FarVisitor;
+        impl Visitor<'_> for FarVisitor {
+            type Value = RawFar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address, or \"any\"")
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<RawFar, E> {
+                Ok(RawFar::Number(value))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<RawFar, E> {
+                Ok(RawFar::Text(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(FarVisitor)
+    }
+}

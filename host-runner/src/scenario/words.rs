@@ -1,0 +1,182 @@
+//! The words of the scenario language, each with its meaning.
+
+use seawall_replay::port::{End, Window};
+
+/// A value that a scenario names with a word.
+pub(crate) trait Word: Copy + PartialEq + 'static {
+    /// All words, in the order in which help lists them.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// The word for a value.
+pub(crate) fn word<T: Word>(value: T) -> &'static str {
+    T::WORDS.iter().find(|(_, known)| *known == value).map_or("?", |(word, _)| word)
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl Word for $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),*];
+        }
+
+        impl $name {
+            /// The word that scenarios and reports use.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                word(self)
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a scenario can run. The lab is KVM too.
+    Platform {
+        /// The shim under plain QEMU.
+        Qemu = "qemu",
+        /// Real KVM.
+        Kvm = "kvm",
+    }
+}
+
+words! {
+    /// How the guest ends, by its own word.
+    GuestEnd {
+        /// All tasks that were waited for have ended.
+        Done = "done",
+        /// It halted with an epitaph.
+        Halted = "halted",
+        /// It stopped for a reason of its own.
+        Failed = "failed",
+    }
+}
+
+impl GuestEnd {
+    /// What the port is told.
+    #[must_use]
+    pub const fn end(self) -> End {
+        match self {
+            Self::Done => End::Done,
+            Self::Halted => End::Halted,
+            Self::Failed => End::Failed,
+        }
+    }
+}
+
+words! {
+    /// How an abort came.
+    Cause {
+        /// A synchronous external abort.
+        Synchronous = "synchronous",
+        /// An SError that was taken.
+        SError = "serror",
+        /// An SError that ESB found pending, read from DISR_EL1.
+        Deferred = "deferred",
+    }
+}
+
+words! {
+    /// What an abort came out of.
+    Level {
+        /// A program.
+        El0 = "el0",
+        /// The kernel.
+        El1 = "el1",
+    }
+}
+
+words! {
+    /// How bad an error is, mildest first.
+    Severity {
+        /// Corrected: nothing is lost.
+        Corrected = "corrected",
+        /// Nothing is lost, the software may go on.
+        Restartable = "restartable",
+        /// The state is exact; what was asked for is lost.
+        Recoverable = "recoverable",
+        /// Contained, but the state is not exact.
+        Unrecoverable = "unrecoverable",
+        /// It may have spread anywhere.
+        Uncontainable = "uncontainable",
+    }
+}
+
+words! {
+    /// What the guest's kernel decided, mildest first.
+    Decision {
+        /// Carry on.
+        CarryOn = "carry-on",
+        /// Let the kernel's copy end with an error.
+        FailCopy = "fail-copy",
+        /// Start the task again.
+        Restart = "restart",
+        /// Kill the task.
+        Kill = "kill",
+        /// Stop the task and keep it.
+        Isolate = "isolate",
+        /// Halt the guest.
+        Halt = "halt",
+    }
+}
+
+words! {
+    /// Which frame an abort takes out of use.
+    Frame {
+        /// The page announced at the injection.
+        Announced = "announced",
+        /// None.
+        None = "none",
+        /// Some frame; which one is not judged.
+        Any = "any",
+    }
+}
+
+words! {
+    /// How a task stands at the end.
+    FinalState {
+        /// Ready, running or asleep.
+        Alive = "alive",
+        /// Left by its own exit, with code 0.
+        Exited = "exited",
+        /// Killed for a memory error.
+        Killed = "killed",
+        /// Stopped for a memory error and kept.
+        Isolated = "isolated",
+        /// Killed for a fault of its own.
+        Faulted = "faulted",
+    }
+}
+
+/// How an error gets into the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    Hole,
+    SError,
+}
+
+impl Word for Route {
+    const WORDS: &'static [(&'static str, Self)] = &[("hole", Self::Hole), ("serror", Self::SError)];
+}
+
+impl Word for Window {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("checkpoint", Self::Checkpoint),
+        ("border", Self::Border),
+        ("kernel", Self::Kernel),
+        ("user", Self::User),
+    ];
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,205 @@
+//! From a judged run to its timeline: trigger, injection, delivery, abort; equal ones in a row become one with a count.
+
+use seawall_agent::syndrome::{Disr, Esr};
+use seawall_agent::{Cause, Level, TaskId, explain, explain_disr};
+use seawall_replay::transcript::{Event as Transcribed, What};
+
+use crate::escape;
+use crate::events::{Abort, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict};
+use crate::judge::evidence::{Evidence, Recorded, name};
+use crate::judge::incidents::Incident;
+use crate::judge::{self, Judged};
+use crate::scenario::{Scenario, boot};
+use crate::backend::Run;
+
+/// All events of one run, from its first trigger to its verdict.
+#[must_use]
+pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut previous: Option<(Pattern, usize)> = None;
+    for incident in &judged.incidents {
+        let pattern = Pattern::of(incident);
+        let one = incident_events(scenario, &judged.evidence, incident);
+        match &previous {
+            Some((known, start)) if *known == pattern => {
+                for (kept, again) in events.iter_mut().skip(*start).zip(&one) {
+                    repeat(kept, again);
+                }
+            }
+            _ => {
+                previous = Some((pattern, events.len()));
+                events.extend(one);
+            }
+        }
+    }
+    if !judged.evidence.reports.is_empty() {
+        events.push(Event::Tasks(tasks(scenario, &judged.evidence)));
+    }
+    for line in escape::lines(&run.console) {
+        events.push(Event::Console(Console { scenario: scenario.name.clone(), line }));
+    }
+    events.push(Event::Verdict(verdict(scenario, run, judged)));
+    events
+}
+
+/// What makes two incidents equal: everything but task, frame, time and cost.
+#[derive(PartialEq)]
+struct Pattern {
+    injection: Option<(What, Option<u16>, u16, u64)>,
+    delivered: Option<(u64, u64)>,
+    abort: Option<(u8, u8, u64, u64, u8, u8, bool)>,
+}
+
+impl Pattern {
+    fn of(incident: &Incident) -> Self {
+        Self {
+            injection: incident.injection.map(|event| (event.what, event.step, event.number, event.syndrome)),
+            delivered: incident.delivered.map(|event| (event.syndrome, event.address)),
+            abort: incident.abort.map(|(_, Recorded { record, .. })| {
+                let syndrome = record.esr ^ record.disr.rotate_left(1);
+                let (severity, decision) = (record.severity as u8, record.decision as u8);
+                let charged = record.charged().is_some();
+                (record.cause as u8, record.from as u8, syndrome, record.far, severity, decision, charged)
+            }),
+        }
+    }
+}
+
+fn repeat(kept: &mut Event, again: &Event) {
+    match (kept, again) {
+        (Event::Trigger(kept), _) => kept.times = kept.times.saturating_add(1),
+        (Event::Injection(kept), _) => kept.times = kept.times.saturating_add(1),
+        (Event::Delivery(kept), _) => kept.times = kept.times.saturating_add(1),
+        (Event::Abort(kept), Event::Abort(again)) => {
+            kept.times = kept.times.saturating_add(1);
+            kept.cost = kept.cost.max(again.cost);
+        }
+        _ => {}
+    }
+}
+
+fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident) -> Vec<Event> {
+    let mut events = Vec::new();
+    let name = || scenario.name.clone();
+    if let Some(injection) = &incident.injection {
+        let sequence = incident.abort.map_or(u64::MAX, |(_, abort)| abort.sequence);
+        events.push(Event::Trigger(trigger(scenario, evidence, injection, sequence)));
+        // Bit 63 says that the replayer's default was used.
+        let chosen = injection.what == What::Pended && injection.syndrome >> 63 == 0;
+        events.push(Event::Injection(Injected {
+            scenario: name(),
+            route: if injection.what == What::Opened { "hole" } else { "serror" }.into(),
+            syndrome: chosen.then(|| hex(injection.syndrome)),
+            times: 1,
+        }));
+    }
+    if let Some(given) = &incident.delivered {
+        let (esr, far) = (hex(given.syndrome), hex(given.address));
+        events.push(Event::Delivery(Delivery { scenario: name(), esr, far, times: 1 }));
+    }
+    if let Some((_, abort)) = &incident.abort {
+        events.push(Event::Abort(record(scenario, evidence, abort)));
+    }
+    events
+}
+
+fn trigger(scenario: &Scenario, evidence: &Evidence, event: &Transcribed, sequence: u64) -> Trigger {
+    let step = event.step.map(usize::from);
+    let origins = boot::plan(&scenario.guest, &scenario.injections).map(|(_, origins)| origins).unwrap_or_default();
+    let inject = step.and_then(|step| scenario.injections.get(*origins.get(step)?));
+    Trigger {
+        scenario: scenario.name.clone(),
+        step: event.step,
+        program: program(scenario, evidence, event.task, sequence),
+        slot: event.task,
+        checkpoint: event.number,
+        window: inject.map(|inject| crate::scenario::window_word(inject.at).to_owned()),
+        page: (event.ipa != 0).then(|| hex(event.ipa & !0xfff)),
+        times: 1,
+    }
+}
+
+fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded) -> Abort {
+    let record = &abort.record;
+    let slot = record.charged().map(|TaskId(slot)| slot);
+    let (register, syndrome, explanation) = match record.cause {
+        Cause::Deferred => ("disr", record.disr, explain_disr(Disr(record.disr))),
+        Cause::Synchronous | Cause::SError => ("esr", record.esr, explain(Esr(record.esr))),
+    };
+    Abort {
+        scenario: scenario.name.clone(),
+        sequence: abort.sequence,
+        times: 1,
+        vector: vector(record.cause, record.from).into(),
+        cause: record.cause.name().into(),
+        from: record.from.name().into(),
+        register: register.into(),
+        syndrome: hex(syndrome),
+        summary: explanation.summary.to_string(),
+        far: record.valid_far().map(|far| hex(far.0)),
+        elr: hex(record.elr),
+        frame: record.frame.map(|frame| hex(frame.0)),
+        severity: record.severity.name().into(),
+        origin: record.origin.name().replace(' ', "-"),
+        slot,
+        program: slot.and_then(|slot| program(scenario, evidence, slot, abort.sequence)),
+        decision: record.decision.name().replace(' ', "-"),
+        cost: (record.cost != 0).then_some(record.cost),
+    }
+}
+
+fn program(scenario: &Scenario, evidence: &Evidence, slot: u16, sequence: u64) -> Option<String> {
+    let started = evidence.program_at(slot, sequence);
+    started.or_else(|| scenario.guest.program(slot)).map(str::to_owned)
+}
+
+/// The vector that an abort came through. The guest runs on SP_ELx.
+const fn vector(cause: Cause, from: Level) -> &'static str {
+    match (cause, from) {
+        (Cause::Synchronous, Level::El0) => "EL0 synchronous +0x400",
+        (Cause::Synchronous, Level::El1) => "EL1 synchronous +0x200",
+        (Cause::SError, Level::El0) => "EL0 SError +0x580",
+        (Cause::SError, Level::El1) => "EL1 SError +0x380",
+        (Cause::Deferred, Level::El0) => "DISR_EL1, read after the ESB at the border from EL0",
+        (Cause::Deferred, Level::El1) => "DISR_EL1, read after an ESB in EL1",
+    }
+}
+
+fn tasks(scenario: &Scenario, evidence: &Evidence) -> Tasks {
+    let tasks = evidence.reports.iter().map(|report| Task {
+        slot: report.task,
+        program: name(&report.program),
+        bystander: report.bystander,
+        state: judge::state_text(report.state),
+        progress: report.progress,
+        progress_at_last_abort: report.progress_at_last_abort,
+        damage: report.damage,
+        restarts: report.restarts,
+        charged: report.charged,
+    });
+    Tasks { scenario: scenario.name.clone(), tasks: tasks.collect() }
+}
+
+fn verdict(scenario: &Scenario, run: &Run, judged: &Judged) -> Verdict {
+    let findings = judged.verdict.findings.iter().map(|finding| Finding {
+        check: finding.check.into(),
+        at: escape::text(&finding.at),
+        expected: escape::text(&finding.expected),
+        got: escape::text(&finding.got),
+    });
+    Verdict {
+        scenario: scenario.name.clone(),
+        verdict: match judged.verdict.outcome {
+            judge::Outcome::Pass => Outcome::Pass,
+            judge::Outcome::Fail => Outcome::Fail,
+            judge::Outcome::Timeout => Outcome::Timeout,
+        },
+        wall_ms: u64::try_from(run.wall.as_millis()).unwrap_or(u64::MAX),
+        aborts: judged.evidence.aborts.len() as u64,
+        findings: findings.collect(),
+    }
+}
+
+fn hex(value: u64) -> String {
+    format!("{value:#x}")
+}

@@ -1,0 +1,148 @@
+//! The built command: exit codes, and where its words go.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn seawall(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    in_folder(folder.path(), arguments)
+}
+
+/// Runs it where there are no artefacts, and with no other environment than a path without QEMU.
+fn in_folder(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(arguments).current_dir(folder).env_clear().env("PATH", folder).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn explain_says_corrected_and_exits_with_zero() {
+    let output = seawall(&["explain", "0xbe001811"]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("corrected"));
+    assert!(!out(&output).contains('\x1b'));
+    let output = seawall(&["explain", "--as", "disr", "0x80000c11", "--format", "json"]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("\"register\":\"disr\""));
+    let output = seawall(&["explain", "be001811", "--color", "always"]);
+    assert!(out(&output).contains('\x1b'));
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_two() {
+    for arguments in [
+        &["explain", "xyz"][..],
+        &["explain", ""],
+        &["explain"],
+        &["explain", "1", "--as", "far"],
+        &["run", "--backend", "xen"],
+        &["run", "--no-such-option"],
+        &["run", "no-such-scenario"],
+        &["run", "--tag", "no-such-tag"],
+        &["run", "--scenarios", "no/such/path"],
+        &["run", "--scenarios", "."],
+        &["list", "no-such-scenario"],
+        &["fly"],
+        &[],
+    ] {
+        let output = seawall(arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert_eq!(out(&output), "", "{arguments:?}");
+        assert!(!err(&output).is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bad_scenario_is_two_with_its_place_and_nothing_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nteaches = \"t\"\ncites = []\n[guest]\ntasks = [\"bystandr\"]\n[expect]\nend = \"done\"\n";
+    fs::write(folder.path().join("bad.toml"), text).unwrap();
+    let output = in_folder(folder.path(), &["run", "--scenarios", "bad.toml", "--backend", "qemu"]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(out(&output), "");
+    assert!(err(&output).contains("error: bad.toml:5:10: "), "{}", err(&output));
+    assert!(err(&output).contains("did you mean `bystander`?"));
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nteaches = \"t\"\ncites = []\n[guest]\ntasks = [\"bystander\"]\n[expect]\nend = \"done\"\n";
+    for name in ["a", "b"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("same.toml"), text).unwrap();
+    }
+    let output = in_folder(folder.path(), &["list", "--scenarios", "a", "--scenarios", "b"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("two scenarios are called `same`"));
+}
+
+#[test]
+fn without_qemu_the_environment_is_three_with_the_fix() {
+    for backend in ["auto", "qemu", "lab"] {
+        let output = seawall(&["run", "=load", "--backend", backend]);
+        assert_eq!(code(&output), 3, "{backend}: {}", err(&output));
+        assert_eq!(out(&output), "");
+        assert!(err(&output).contains("fix: "), "{backend}: {}", err(&output));
+    }
+    assert_eq!(code(&seawall(&["bench"])), 3);
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+#[test]
+fn kvm_on_another_host_is_three() {
+    assert_eq!(code(&seawall(&["run", "--backend", "kvm"])), 3);
+}
+
+/// A stand-in for QEMU: enough to be found.
+#[cfg(unix)]
+#[test]
+fn a_lab_without_its_kernel_is_a_skip_of_everything_with_reason_and_fix() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let qemu = folder.path().join("qemu-system-aarch64");
+    fs::write(&qemu, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = in_folder(folder.path(), &["run", "=load", "=store", "--backend", "lab", "--format", "ktap"]);
+    assert_eq!(code(&output), 4, "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("ok 1 load # SKIP ") && text.contains("ok 2 store # SKIP "), "{text}");
+    assert!(text.contains("# Totals: pass:0 fail:0 xfail:0 xpass:0 skip:2 error:0"), "{text}");
+}
+
+#[test]
+fn list_shows_every_scenario_for_people_and_machines() {
+    let text = out(&seawall(&["list"]));
+    let json = out(&seawall(&["list", "--format", "ndjson"]));
+    assert_eq!(text.lines().count(), json.lines().count());
+    assert!(text.lines().any(|line| line.starts_with("load ")));
+    for line in json.lines() {
+        let listed: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(listed["scenario"].is_string() && listed["backends"].is_array(), "{line}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    use std::process::Stdio;
+    for arguments in [&["list"][..], &["explain", "0"], &["--help"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(!err(&output).contains("panicked"), "{arguments:?}: {}", err(&output));
+        assert!(output.status.code().is_some(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The replayer: collects at a trap, has `seawall_shim::answer` decide, applies.
+
+use seawall_replay::entry::{self, Kind};
+use seawall_replay::handover::Handover;
+use seawall_replay::interpreter::{Interpreter, Reaction};
+use seawall_replay::plan::Injection;
+use seawall_replay::port::Announcement;
+use seawall_replay::transcript::{Event, What};
+use seawall_replay::walk;
+use seawall_shim::answer::{Answer, answer};
+use seawall_shim::psci::{self, Reply};
+use seawall_shim::stage2::{MapError, Memory, Stage2};
+use seawall_shim::trap::{Abort, Snapshot, Transfer};
+
+use crate::arch::cpu::Cpu;
+use crate::arch::memory::Window;
+use crate::arch::tables::Translations;
+use crate::arch::vectors::Frame;
+use crate::arch::{firmware, tables, uart};
+use crate::epitaph;
+use crate::record::Record;
+
+/// The GIC's distributor and redistributors on `virt`, in blocks.
+const GIC: u64 = 0x0800_0000;
+const GIC_BYTES: u64 = 0x0100_0000;
+
+/// IDS = 1: an SError about which nothing is said, as KVM makes it when it is given no syndrome.
+const DEFAULT_SYNDROME: u64 = 1 << 24;
+const DEFAULT_USED: u64 = 1 << 63;
+
+/// Everything the shim knows.
+#[derive(Debug)]
+pub(crate) struct Replayer {
+    pub(crate) transcript: Record,
+    cpu: Cpu,
+    port: u64,
+    memory: Window,
+    interpreter: Interpreter,
+    stage2: Stage2<'static, Translations>,
+}
+
+/// Why there is no replayer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StartError {
+    /// Stage 2 cannot be made.
+    Map(MapError),
+    /// The CPU cannot do it.
+    Cpu(&'static str),
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Map(error) => error.fmt(f),
+            Self::Cpu(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Replayer {
+    /// Makes stage 2 and sets the CPU up for the guest.
+    pub(crate) fn new(handover: &Handover) -> Result<Self, StartError> {
+        let (pool, base) = tables::pool().ok_or(StartError::Map(MapError::Exhausted))?;
+        let mut stage2 = Stage2::new(pool, base, Translations).map_err(StartError::Map)?;
+        for (start, bytes, memory) in [
+            (GIC, GIC_BYTES, Memory::Device),
+            (uart::BASE, uart::BYTES, Memory::Device),
+            (handover.memory, handover.memory_bytes, Memory::Normal),
+        ] {
+            stage2.map(start, bytes, memory).map_err(StartError::Map)?;
+        }
+        Ok(Self {
+            transcript: Record::begin(Window::of_transcript(handover)),
+            cpu: Cpu::set_up(stage2.root()).map_err(StartError::Cpu)?,
+            port: handover.port,
+            memory: Window::of_guest(handover),
+            interpreter: Interpreter::new(handover.plan),
+            stage2,
+        })
+    }
+
+    /// Answers one synchronous exception from the guest.
+    pub(crate) fn trap(&mut self, frame: &mut Frame) {
+        let snapshot = Cpu::snapshot();
+        match answer(&snapshot, self.port, self.cpu.vbar()) {
+            Answer::Port { offset, transfer } => {
+                if transfer.write {
+                    self.port_write(&snapshot, offset, transfer, frame.get(transfer.register));
+                } else {
+                    let value = self.interpreter.read(offset, transfer.width);
+                    frame.set(transfer.register, transfer.loaded(value));
+                }
+                Cpu::advance(&snapshot, 4);
+            }
+            Answer::Skip => Cpu::advance(&snapshot, 4),
+            Answer::ExternalAbort(abort) => self.deliver(&snapshot, abort),
+            Answer::Call { advance } => {
+                self.call(frame);
+                Cpu::advance(&snapshot, advance);
+            }
+            Answer::Stuck => epitaph::of_guest(&snapshot, self.transcript, &"the guest is stuck"),
+        }
+    }
+
+    /// Gives the guest a synchronous external abort for an access that stage 2 refused.
+    fn deliver(&mut self, snapshot: &Snapshot, abort: Abort) {
+        let level = if abort.walk {
+            walk::level_reading(self.cpu.regime(), snapshot.far, abort.ipa, |entry| {
+                self.memory.read(entry)
+            })
+        } else {
+            None
+        };
+        let syndrome = entry::sea_syndrome(abort.access, entry::is_el0(snapshot.spsr), level);
+        let after = entry::enter(self.cpu.before(snapshot), Kind::Synchronous);
+        self.cpu.enter(after, syndrome, snapshot.far);
+        // Only memory has holes; for a guest that is lost elsewhere, nothing is searched.
+        let opening = if self.memory.has_page(abort.ipa & !0xfff) {
+            self.transcript.opening(abort.ipa)
+        } else {
+            None
+        };
+        let opening = opening.unwrap_or(Event::of(What::Opened));
+        let (ipa, address) = (abort.ipa, snapshot.far);
+        self.transcript.add(&Event {
+            what: What::Delivered,
+            ipa,
+            syndrome,
+            address,
+            ..opening
+        });
+    }
+
+    fn port_write(&mut self, snapshot: &Snapshot, offset: u64, transfer: Transfer, register: u64) {
+        let value = transfer.stored(register);
+        let event = match self.interpreter.write(offset, transfer.width, value) {
+            Reaction::Announced { announcement, .. } => of_announcement(What::Announced, None, announcement),
+            Reaction::Inject {
+                step,
+                injection: Injection::Hole,
+                announcement,
+                ..
+            } => {
+                if self.memory.has_page(announcement.page.0) {
+                    if let Err(error) = self.stage2.take_out(announcement.page.0) {
+                        epitaph::of_guest(snapshot, self.transcript, &error);
+                    }
+                    of_announcement(What::Opened, Some(step), announcement)
+                } else {
+                    let refused = of_announcement(What::Refused, Some(step), announcement);
+                    Event {
+                        ipa: offset,
+                        syndrome: value,
+                        ..refused
+                    }
+                }
+            }
+            Reaction::Inject {
+                step,
+                injection: Injection::SError { syndrome },
+                announcement,
+                ..
+            } => {
+                self.cpu.pend_serror(syndrome.map_or(DEFAULT_SYNDROME, u64::from));
+                let syndrome = syndrome.map_or(DEFAULT_SYNDROME | DEFAULT_USED, u64::from);
+                Event {
+                    syndrome,
+                    ..of_announcement(What::Pended, Some(step), announcement)
+                }
+            }
+            Reaction::Journal { address, length } => Event {
+                ipa: address.0,
+                syndrome: length,
+                ..Event::of(What::Journal)
+            },
+            Reaction::Noted => return,
+            Reaction::End(end) => Event {
+                ipa: end.to_word(),
+                ..Event::of(What::End)
+            },
+            Reaction::Refused => Event {
+                ipa: offset,
+                syndrome: value,
+                ..Event::of(What::Refused)
+            },
+        };
+        self.transcript.add(&event);
+    }
+
+    /// PSCI, by HVC or SMC alike.
+    fn call(&self, frame: &mut Frame) {
+        match psci::reply(frame.get(0), frame.get(1)) {
+            Reply::Value(value) => frame.set(0, value),
+            Reply::Off => {
+                say_how(psci::SYSTEM_OFF);
+                firmware::off()
+            }
+            Reply::Reset => {
+                say_how(psci::SYSTEM_RESET);
+                firmware::reset()
+            }
+        }
+    }
+}
+
+/// Leaves word for the runner of which call ended the run, as QEMU ends in the same way for both.
+fn say_how(function: u32) {
+    // The window is one word long.
+    let _ = Window::of_outcome().write_at(0, u64::from(function));
+}
+
+fn of_announcement(what: What, step: Option<u16>, announcement: Announcement) -> Event {
+    let Announcement { task, number, page } = announcement;
+    Event {
+        step,
+        task,
+        number,
+        ipa: page.0,
+        ..Event::of(what)
+    }
+}

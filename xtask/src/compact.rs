@@ -1,0 +1,159 @@
+//! Compact ELF files: header, loadable program headers and their bytes, nothing else.
+//!
+//! The guest's loader copies segments byte by byte, so a segment's file offset need not be congruent to its
+//! address modulo the page size; `strip` keeps that congruence, and with it up to a page for each segment.
+
+use anyhow::{Result, ensure};
+use object::elf::{FileHeader64, ProgramHeader64};
+use object::pod::bytes_of;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{LittleEndian, U16, U32, U64, elf};
+
+use crate::image::segments;
+
+/// Alignment of each segment's bytes in the compact file.
+const SEGMENT_ALIGN: usize = 8;
+
+/// The same program in as few bytes as the format allows.
+pub(crate) fn compact(file: &[u8]) -> Result<Vec<u8>> {
+    let (header, segments) = segments(file)?;
+    let table = size_of::<FileHeader64<LittleEndian>>();
+    let entry = size_of::<ProgramHeader64<LittleEndian>>();
+    let mut next = table + entry * segments.len();
+    let mut headers = Vec::new();
+    for segment in &segments {
+        // Zeros at the end of the file part are what the loader makes of the rest anyway.
+        let kept = kept_length(segment.bytes, segment.header.p_memsz(LittleEndian));
+        next = next.next_multiple_of(SEGMENT_ALIGN);
+        let mut program = *segment.header;
+        program.p_offset = U64::new(LittleEndian, u64::try_from(next)?);
+        program.p_filesz = U64::new(LittleEndian, u64::try_from(kept)?);
+        headers.push((program, &segment.bytes[..kept]));
+        next += kept;
+    }
+
+    let mut compact_header = *header;
+    compact_header.e_phoff = U64::new(LittleEndian, u64::try_from(table)?);
+    compact_header.e_ehsize = U16::new(LittleEndian, u16::try_from(table)?);
+    compact_header.e_phentsize = U16::new(LittleEndian, u16::try_from(entry)?);
+    compact_header.e_phnum = U16::new(LittleEndian, u16::try_from(headers.len())?);
+    compact_header.e_shoff = U64::new(LittleEndian, 0);
+    compact_header.e_shnum = U16::new(LittleEndian, 0);
+    compact_header.e_shstrndx = U16::new(LittleEndian, elf::SHN_UNDEF);
+    compact_header.e_shentsize = U16::new(LittleEndian, 0);
+    compact_header.e_flags = U32::new(LittleEndian, header.e_flags(LittleEndian));
+
+    let mut written = bytes_of(&compact_header).to_vec();
+    for (program, _) in &headers {
+        written.extend_from_slice(bytes_of(program));
+    }
+    for (_, bytes) in &headers {
+        written.resize(written.len().next_multiple_of(SEGMENT_ALIGN), 0);
+        written.extend_from_slice(bytes);
+    }
+    ensure!(
+        written.len() == next,
+        "compact layout and what was written differ"
+    );
+    Ok(written)
+}
+
+/// The file part without its trailing zeros, as long as the segment's memory still covers them.
+fn kept_length(bytes: &[u8], memory: u64) -> usize {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > memory) {
+        return bytes.len();
+    }
+    bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use object::LittleEndian;
+    use object::read::elf::{FileHeader, ProgramHeader};
+
+    use super::compact;
+    use crate::image::segments;
+
+    /// An ELF made by hand: header, one program header for each row (address, file bytes, memory size), then
+    /// the bytes at page-aligned offsets, then a made-up section header offset.
+    pub(crate) fn tiny_elf(rows: &[(u64, &[u8], u64)]) -> Vec<u8> {
+        let count = u16::try_from(rows.len()).unwrap();
+        let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        file.extend_from_slice(&2_u16.to_le_bytes()); // ET_EXEC
+        file.extend_from_slice(&183_u16.to_le_bytes()); // EM_AARCH64
+        file.extend_from_slice(&1_u32.to_le_bytes());
+        file.extend_from_slice(&rows[0].0.to_le_bytes()); // entry
+        file.extend_from_slice(&64_u64.to_le_bytes()); // program headers
+        file.extend_from_slice(&0x7_7777_u64.to_le_bytes()); // section headers: nowhere
+        file.extend_from_slice(&0_u32.to_le_bytes());
+        for half in [64_u16, 56, count, 64, 9, 8] {
+            file.extend_from_slice(&half.to_le_bytes());
+        }
+        for (index, (address, bytes, memory)) in rows.iter().enumerate() {
+            file.extend_from_slice(&1_u32.to_le_bytes()); // PT_LOAD
+            file.extend_from_slice(&5_u32.to_le_bytes()); // R+X
+            let offset = u64::try_from((index + 1) * 0x1000).unwrap();
+            let length = u64::try_from(bytes.len()).unwrap();
+            for word in [offset, *address, *address, length, *memory, 0x1000] {
+                file.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        for (index, (_, bytes, _)) in rows.iter().enumerate() {
+            file.resize((index + 1) * 0x1000, 0);
+            file.extend_from_slice(bytes);
+        }
+        file
+    }
+
+    #[test]
+    fn compact_file_has_headers_and_bytes_alone() {
+        let file = tiny_elf(&[(0x40_0000, b"text!", 5), (0x40_1000, b"data", 0x100)]);
+        let small = compact(&file).unwrap();
+        assert_eq!(small.len(), 64 + 2 * 56 + 8 + 4);
+        let (header, found) = segments(&small).unwrap();
+        assert_eq!(header.e_shoff(LittleEndian), 0);
+        assert_eq!(header.e_shnum.get(LittleEndian), 0);
+        assert_eq!(header.e_entry(LittleEndian), 0x40_0000);
+        let rows: Vec<_> = found
+            .iter()
+            .map(|segment| {
+                let memory = segment.header.p_memsz(LittleEndian);
+                (segment.header.p_vaddr(LittleEndian), segment.bytes, memory)
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [(0x40_0000, &b"text!"[..], 5), (0x40_1000, &b"data"[..], 0x100)]
+        );
+    }
+
+    #[test]
+    fn trailing_zeros_become_bss() {
+        let small = compact(&tiny_elf(&[(0x1000, b"a\0b\0\0\0", 6)])).unwrap();
+        let (_, found) = segments(&small).unwrap();
+        assert_eq!(found[0].bytes, b"a\0b");
+        assert_eq!(found[0].header.p_memsz(LittleEndian), 6);
+    }
+
+    #[test]
+    fn file_part_longer_than_memory_stays_for_the_loader_to_refuse() {
+        let small = compact(&tiny_elf(&[(0x1000, b"a\0\0", 1)])).unwrap();
+        assert_eq!(segments(&small).unwrap().1[0].bytes, b"a\0\0");
+    }
+
+    #[test]
+    fn compacting_twice_changes_nothing() {
+        let once = compact(&tiny_elf(&[(0x1000, b"text", 4), (0x2000, b"", 64)])).unwrap();
+        assert_eq!(compact(&once).unwrap(), once);
+    }
+
+    #[test]
+    fn cut_file_is_an_error() {
+        let file = tiny_elf(&[(0x1000, b"text", 4)]);
+        assert!(compact(&file[..0x1002]).is_err());
+        assert!(compact(&file[..100]).is_err());
+    }
+}
