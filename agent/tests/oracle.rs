@@ -171,7 +171,7 @@ fn decoding_agrees_with_the_oracle_but_for_its_errors_which_are_these() {
     for class in CLASSES {
         let top = class << 26 | 1 << 25;
         // Every code with every value of bits 13:6, without and with bit 24 (ISV, or IDS).
-        for low in (0..1 << 14) {
+        for low in 0..1 << 14 {
             check(top | low, &mut seen);
             check(top | 1 << 24 | low, &mut seen);
         }

@@ -48,9 +48,15 @@ impl core::fmt::Display for ArgumentError<'_> {
         match self {
             Self::UnknownKey(key) => write!(f, "boot argument `{key}` is unknown; there is seawall.tasks"),
             Self::UnknownRemedy(remedy) => {
-                write!(f, "boot argument: remedy `{remedy}` is unknown; there are kill, isolate, restart:N")
+                write!(
+                    f,
+                    "boot argument: remedy `{remedy}` is unknown; there are kill, isolate, restart:N"
+                )
             }
-            Self::TaskCount => write!(f, "boot argument seawall.tasks names none or more than {MAX_TASKS} tasks"),
+            Self::TaskCount => write!(
+                f,
+                "boot argument seawall.tasks names none or more than {MAX_TASKS} tasks"
+            ),
         }
     }
 }
@@ -69,7 +75,9 @@ impl<'a> Tasks<'a> {
     pub fn parse(arguments: &'a str) -> Result<Self, ArgumentError<'a>> {
         let mut list = DEFAULT_TASKS;
         for argument in arguments.split_ascii_whitespace() {
-            let Some(ours) = argument.strip_prefix("seawall.") else { continue };
+            let Some(ours) = argument.strip_prefix("seawall.") else {
+                continue;
+            };
             match ours.split_once('=') {
                 Some(("tasks", value)) => list = value,
                 _ => return Err(ArgumentError::UnknownKey(argument)),
@@ -81,7 +89,11 @@ impl<'a> Tasks<'a> {
             spec(entry)?;
             count += 1;
         }
-        if list.is_empty() || count > MAX_TASKS { Err(ArgumentError::TaskCount) } else { Ok(tasks) }
+        if list.is_empty() || count > MAX_TASKS {
+            Err(ArgumentError::TaskCount)
+        } else {
+            Ok(tasks)
+        }
     }
 
     /// The tasks, in the order of their slots.
@@ -109,7 +121,9 @@ mod tests {
 
     #[test]
     fn tasks_keep_their_order_and_their_remedies() {
-        let tasks = Tasks::parse("console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander").unwrap();
+        let tasks =
+            Tasks::parse("console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander")
+                .unwrap();
         let read: Vec<_> = tasks.iter().map(|t| (t.program, t.remedy)).collect();
         assert_eq!(
             read,
@@ -125,11 +139,20 @@ mod tests {
     #[test]
     fn bad_arguments_are_named() {
         for (arguments, error) in [
-            ("seawall.task=load", ArgumentError::UnknownKey("seawall.task=load")),
+            (
+                "seawall.task=load",
+                ArgumentError::UnknownKey("seawall.task=load"),
+            ),
             ("seawall.tasks", ArgumentError::UnknownKey("seawall.tasks")),
             ("seawall.tasks=load/heal", ArgumentError::UnknownRemedy("heal")),
-            ("seawall.tasks=load/restart:x", ArgumentError::UnknownRemedy("restart:x")),
-            ("seawall.tasks=load/restart", ArgumentError::UnknownRemedy("restart")),
+            (
+                "seawall.tasks=load/restart:x",
+                ArgumentError::UnknownRemedy("restart:x"),
+            ),
+            (
+                "seawall.tasks=load/restart",
+                ArgumentError::UnknownRemedy("restart"),
+            ),
             ("seawall.tasks=", ArgumentError::TaskCount),
         ] {
             assert_eq!(Tasks::parse(arguments).unwrap_err(), error, "{arguments}");
@@ -140,6 +163,13 @@ mod tests {
 
     #[test]
     fn without_arguments_the_default_tasks_run() {
-        assert_eq!(Tasks::parse("quiet").unwrap().iter().filter(|t| t.program == "bystander").count(), 2);
+        assert_eq!(
+            Tasks::parse("quiet")
+                .unwrap()
+                .iter()
+                .filter(|t| t.program == "bystander")
+                .count(),
+            2
+        );
     }
 }

@@ -29,7 +29,10 @@ impl Range {
     /// From an address and a length; cut at the top of the address space.
     #[must_use]
     pub const fn of(start: u64, length: u64) -> Self {
-        Self { start, end: start.saturating_add(length) }
+        Self {
+            start,
+            end: start.saturating_add(length),
+        }
     }
 
     /// Whether the two have a byte in common.
@@ -140,13 +143,23 @@ impl core::fmt::Display for BoardError {
             Self::Misplaced(what) => write!(f, "the device tree puts {what} over something else"),
             Self::TooManyReserved => write!(f, "the device tree reserves more than {MAX_RESERVED} regions"),
             Self::TooLittleMemory(bytes) => {
-                write!(f, "{} KiB of memory are too few; {} MiB are needed", bytes >> 10, MIN_MEMORY >> 20)
+                write!(
+                    f,
+                    "{} KiB of memory are too few; {} MiB are needed",
+                    bytes >> 10,
+                    MIN_MEMORY >> 20
+                )
             }
         }
     }
 }
 
-const GIC_V2: &[&str] = &["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a9-gic", "arm,cortex-a7-gic"];
+const GIC_V2: &[&str] = &[
+    "arm,cortex-a15-gic",
+    "arm,gic-400",
+    "arm,cortex-a9-gic",
+    "arm,cortex-a7-gic",
+];
 const GIC_V3: &[&str] = &["arm,gic-v3"];
 const PSCI: &[&str] = &["arm,psci-1.0", "arm,psci-0.2", "arm,psci"];
 const PL011: &[&str] = &["arm,pl011", "arm,sbsa-uart"];
@@ -175,7 +188,10 @@ impl<'a> Board<'a> {
             psci: first(fdt, &psci),
             port: first(fdt, &replay_port),
             cpus: cpus(fdt),
-            arguments: fdt.find_node("/chosen").and_then(|c| string(&c, "bootargs")).unwrap_or(""),
+            arguments: fdt
+                .find_node("/chosen")
+                .and_then(|c| string(&c, "bootargs"))
+                .unwrap_or(""),
         };
         board.check()?;
         Ok(board)
@@ -183,12 +199,18 @@ impl<'a> Board<'a> {
 
     /// The banks of memory.
     pub fn memory(&self) -> impl Iterator<Item = Range> + '_ {
-        self.memory.iter().copied().filter(|range| range.start < range.end)
+        self.memory
+            .iter()
+            .copied()
+            .filter(|range| range.start < range.end)
     }
 
     /// What of memory belongs to somebody else.
     pub fn reserved(&self) -> impl Iterator<Item = Range> + '_ {
-        self.reserved.iter().copied().filter(|range| range.start < range.end)
+        self.reserved
+            .iter()
+            .copied()
+            .filter(|range| range.start < range.end)
     }
 
     /// Bytes of memory.
@@ -209,15 +231,25 @@ impl<'a> Board<'a> {
         }
         let (distributor, other) = match self.gic {
             Gic::V2 { distributor, cpu } => (distributor, Range::of(cpu, 0x2000)),
-            Gic::V3 { distributor, redistributor, redistributor_bytes } => {
-                (distributor, Range::of(redistributor, redistributor_bytes))
-            }
+            Gic::V3 {
+                distributor,
+                redistributor,
+                redistributor_bytes,
+            } => (distributor, Range::of(redistributor, redistributor_bytes)),
         };
         let devices = [
             ("the interrupt controller", Range::of(distributor, 0x1000)),
             ("the interrupt controller", other),
-            ("the serial port", self.uart.map_or(Range::default(), |uart| Range::of(uart.base, 0x1000))),
-            ("the replay port", self.port.map_or(Range::default(), |base| Range::of(base, port::SIZE))),
+            (
+                "the serial port",
+                self.uart
+                    .map_or(Range::default(), |uart| Range::of(uart.base, 0x1000)),
+            ),
+            (
+                "the replay port",
+                self.port
+                    .map_or(Range::default(), |base| Range::of(base, port::SIZE)),
+            ),
         ];
         for (what, range) in devices {
             if self.memory().any(|bank| bank.overlaps(&range)) || range.end > 1 << 44 {
@@ -238,7 +270,8 @@ fn first<T>(fdt: Fdt<'_>, find: &dyn Fn(&FdtNode<'_>) -> Option<T>) -> Option<T>
         if let Some(found) = find(&node) {
             return Some(found);
         }
-        let bus = compatible(&node, &["simple-bus"]) && node.property("ranges").is_some_and(|r| r.value().is_empty());
+        let bus = compatible(&node, &["simple-bus"])
+            && node.property("ranges").is_some_and(|r| r.value().is_empty());
         if bus && let Some(found) = node.children().find_map(|child| find(&child)) {
             return Some(found);
         }
@@ -247,8 +280,13 @@ fn first<T>(fdt: Fdt<'_>, find: &dyn Fn(&FdtNode<'_>) -> Option<T>) -> Option<T>
 }
 
 fn compatible(node: &FdtNode<'_>, names: &[&str]) -> bool {
-    let disabled = node.property("status").is_some_and(|s| !matches!(s.value(), b"okay\0" | b"ok\0"));
-    !disabled && node.compatible().is_some_and(|mut list| list.any(|name| names.contains(&name)))
+    let disabled = node
+        .property("status")
+        .is_some_and(|s| !matches!(s.value(), b"okay\0" | b"ok\0"));
+    !disabled
+        && node
+            .compatible()
+            .is_some_and(|mut list| list.any(|name| names.contains(&name)))
 }
 
 fn string<'a>(node: &FdtNode<'a>, name: &str) -> Option<&'a str> {
@@ -265,25 +303,42 @@ fn region(node: &FdtNode<'_>, index: usize) -> Option<(u64, u64)> {
 fn cell(node: &FdtNode<'_>, name: &str, index: usize) -> Option<u32> {
     let property = node.property(name)?;
     let start = index.checked_mul(4)?;
-    Some(u32::from_be_bytes(property.value().get(start..start.checked_add(4)?)?.try_into().ok()?))
+    Some(u32::from_be_bytes(
+        property
+            .value()
+            .get(start..start.checked_add(4)?)?
+            .try_into()
+            .ok()?,
+    ))
 }
 
 fn uart(node: &FdtNode<'_>) -> Option<Uart> {
     let kind = if compatible(node, PL011) {
         UartKind::Pl011
     } else if compatible(node, NS16550) {
-        UartKind::Ns16550 { shift: u8::try_from(cell(node, "reg-shift", 0).unwrap_or(0)).ok().filter(|s| *s <= 4)? }
+        UartKind::Ns16550 {
+            shift: u8::try_from(cell(node, "reg-shift", 0).unwrap_or(0))
+                .ok()
+                .filter(|s| *s <= 4)?,
+        }
     } else {
         return None;
     };
-    Some(Uart { kind, base: region(node, 0)?.0 })
+    Some(Uart {
+        kind,
+        base: region(node, 0)?.0,
+    })
 }
 
 /// The port that `/chosen/stdout-path` names, by path or by alias, with options after a colon.
 fn stdout(fdt: Fdt<'_>) -> Option<Uart> {
     let path = string(&fdt.find_node("/chosen")?, "stdout-path")?;
     let path = path.split_once(':').map_or(path, |(path, _)| path);
-    let path = if path.starts_with('/') { path } else { string(&fdt.find_node("/aliases")?, path)? };
+    let path = if path.starts_with('/') {
+        path
+    } else {
+        string(&fdt.find_node("/aliases")?, path)?
+    };
     uart(&fdt.find_node(path)?)
 }
 
@@ -291,9 +346,16 @@ fn gic(node: &FdtNode<'_>) -> Option<Gic> {
     let (distributor, _) = region(node, 0)?;
     let (other, bytes) = region(node, 1)?;
     if compatible(node, GIC_V3) {
-        Some(Gic::V3 { distributor, redistributor: other, redistributor_bytes: bytes })
+        Some(Gic::V3 {
+            distributor,
+            redistributor: other,
+            redistributor_bytes: bytes,
+        })
     } else if compatible(node, GIC_V2) {
-        Some(Gic::V2 { distributor, cpu: other })
+        Some(Gic::V2 {
+            distributor,
+            cpu: other,
+        })
     } else {
         None
     }
@@ -317,13 +379,17 @@ fn psci(node: &FdtNode<'_>) -> Option<Conduit> {
 }
 
 fn replay_port(node: &FdtNode<'_>) -> Option<u64> {
-    let (base, length) = compatible(node, &[port::COMPATIBLE]).then(|| region(node, 0)).flatten()?;
+    let (base, length) = compatible(node, &[port::COMPATIBLE])
+        .then(|| region(node, 0))
+        .flatten()?;
     (length >= port::SIZE).then_some(base)
 }
 
 fn cpus(fdt: Fdt<'_>) -> u32 {
     let count = fdt.find_node("/cpus").map_or(0, |cpus| {
-        cpus.children().filter(|node| node.name_without_address() == "cpu").count()
+        cpus.children()
+            .filter(|node| node.name_without_address() == "cpu")
+            .count()
     });
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -332,7 +398,10 @@ fn memory(fdt: Fdt<'_>) -> Result<[Range; MAX_BANKS], BoardError> {
     let mut banks = [Range::default(); MAX_BANKS];
     let mut free = banks.iter_mut();
     let root = fdt.root();
-    for node in root.children().filter(|node| string(node, "device_type") == Some("memory")) {
+    for node in root
+        .children()
+        .filter(|node| string(node, "device_type") == Some("memory"))
+    {
         let regions = node.reg().ok().flatten().ok_or(BoardError::Missing("memory"))?;
         for reg in regions {
             let (Ok(start), Ok(length)) = (reg.address.to_int::<u64>(), reg.size.to_int::<u64>()) else {
@@ -340,7 +409,9 @@ fn memory(fdt: Fdt<'_>) -> Result<[Range; MAX_BANKS], BoardError> {
             };
             // Whole frames below the ceiling; what lies beyond is left unused.
             let range = Range {
-                start: start.checked_next_multiple_of(4096).ok_or(BoardError::Misplaced("memory"))?,
+                start: start
+                    .checked_next_multiple_of(4096)
+                    .ok_or(BoardError::Misplaced("memory"))?,
                 end: start.saturating_add(length).min(MEMORY_CEILING) & !0xfff,
             };
             if range.start < range.end
@@ -357,12 +428,15 @@ fn reserved(fdt: Fdt<'_>) -> Result<[Range; MAX_RESERVED], BoardError> {
     let mut regions = [Range::default(); MAX_RESERVED];
     let mut free = regions.iter_mut();
     for reservation in fdt.memory_reservations() {
-        *free.next().ok_or(BoardError::TooManyReserved)? = Range::of(reservation.address(), reservation.size());
+        *free.next().ok_or(BoardError::TooManyReserved)? =
+            Range::of(reservation.address(), reservation.size());
     }
     if let Some(parent) = fdt.find_node("/reserved-memory") {
         for node in parent.children() {
             for index in 0.. {
-                let Some((start, length)) = region(&node, index) else { break };
+                let Some((start, length)) = region(&node, index) else {
+                    break;
+                };
                 *free.next().ok_or(BoardError::TooManyReserved)? = Range::of(start, length);
             }
         }

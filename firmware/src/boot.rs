@@ -38,7 +38,10 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
     let port = board.port.and_then(|base| {
         tables::map_device(base, image).and_then(|address| Port::open(Window::new(address), base))
     });
-    end::know(end::Ways { port, conduit: board.psci });
+    end::know(end::Ways {
+        port,
+        conduit: board.psci,
+    });
     log::info!(
         "{:x?}, timer {}, PSCI {:?}, replay port {}",
         board.gic,
@@ -47,7 +50,12 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
         if port.is_some() { "yes" } else { "no" }
     );
     let tasks = Tasks::parse(board.arguments).unwrap_or_else(|error| stop(&error));
-    let mut guest = assemble(&board, Range::of(tree, tree_bytes), image, Found { port, ras, counting });
+    let mut guest = assemble(
+        &board,
+        Range::of(tree, tree_bytes),
+        image,
+        Found { port, ras, counting },
+    );
     if let Err(error) = guest.start(tasks) {
         stop(&error);
     }
@@ -81,7 +89,10 @@ fn discover(tree: u64, image: u64) -> (u64, Board<'static>) {
         log::error!("the Image was loaded at {image:#x}, which is not on a 2 MiB boundary");
         end::fail();
     }
-    if !board.memory().any(|bank| bank.contains(&Range::of(image, memory::kernel_bytes()))) {
+    if !board
+        .memory()
+        .any(|bank| bank.contains(&Range::of(image, memory::kernel_bytes())))
+    {
         stop(&"the Image lies outside of the memory that the device tree names");
     }
     (bytes.len() as u64, board)
@@ -98,11 +109,18 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
         }
     }
     let block = tables::BLOCK;
-    layout.remove(Range { start: kernel.start & !(block - 1), end: kernel.end.next_multiple_of(block) });
+    layout.remove(Range {
+        start: kernel.start & !(block - 1),
+        end: kernel.end.next_multiple_of(block),
+    });
     layout.remove(tree);
     board.reserved().for_each(|range| layout.remove(range));
     let sizes = layout.sizes();
-    let mut carve = |bytes| layout.carve(bytes).unwrap_or_else(|| stop(&"no memory is left for the kernel's books"));
+    let mut carve = |bytes| {
+        layout
+            .carve(bytes)
+            .unwrap_or_else(|| stop(&"no memory is left for the kernel's books"))
+    };
     let (entries, slots, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
     memory::clear(slots);
     let ledger = Ledger::new(memory::words(slots)).unwrap_or_else(|error| stop(&error));
@@ -127,6 +145,8 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let (file, line) = info.location().map_or(("an unknown place", 0), |place| (place.file(), place.line()));
+    let (file, line) = info
+        .location()
+        .map_or(("an unknown place", 0), |place| (place.file(), place.line()));
     end::panicked(file, line)
 }

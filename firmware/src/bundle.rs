@@ -50,7 +50,9 @@ impl core::fmt::Display for BundleError {
 }
 
 fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
+    Some(u32::from_le_bytes(
+        bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?,
+    ))
 }
 
 impl<'a> Bundle<'a> {
@@ -63,7 +65,10 @@ impl<'a> Bundle<'a> {
             return Err(BundleError::NotABundle);
         }
         let count = word(bytes, 12).ok_or(BundleError::NotABundle)?;
-        let bundle = Self { bytes, count: count as usize };
+        let bundle = Self {
+            bytes,
+            count: count as usize,
+        };
         if bundle.count > MAX_PROGRAMS {
             return Err(BundleError::TooManyPrograms(count));
         }
@@ -83,7 +88,10 @@ impl<'a> Bundle<'a> {
         let name = self.bytes.get(entry..entry + 16)?.try_into().ok()?;
         let start = word(self.bytes, entry + 16)? as usize;
         let length = word(self.bytes, entry + 20)? as usize;
-        Some(Program { name, elf: self.bytes.get(start..start.checked_add(length)?)? })
+        Some(Program {
+            name,
+            elf: self.bytes.get(start..start.checked_add(length)?)?,
+        })
     }
 
     /// All programs, in order.
@@ -136,7 +144,10 @@ mod tests {
     #[test]
     fn a_program_outside_of_the_bundle_is_refused() {
         for (offset, length) in [(41, 4), (u32::MAX, 4), (40, 5), (40, u32::MAX)] {
-            assert_eq!(Bundle::new(&bundle(offset, length)).unwrap_err(), BundleError::Outside(0));
+            assert_eq!(
+                Bundle::new(&bundle(offset, length)).unwrap_err(),
+                BundleError::Outside(0)
+            );
         }
     }
 

@@ -95,7 +95,10 @@ pub struct Elf<'a> {
 fn array<const N: usize>(bytes: &[u8], offset: u64) -> Result<[u8; N], ElfError> {
     let start = usize::try_from(offset).map_err(|_| ElfError::Cut)?;
     let end = start.checked_add(N).ok_or(ElfError::Cut)?;
-    bytes.get(start..end).and_then(|slice| slice.try_into().ok()).ok_or(ElfError::Cut)
+    bytes
+        .get(start..end)
+        .and_then(|slice| slice.try_into().ok())
+        .ok_or(ElfError::Cut)
 }
 
 fn half(bytes: &[u8], offset: u64) -> Result<u16, ElfError> {
@@ -130,10 +133,15 @@ impl<'a> Elf<'a> {
         if stride < 56 {
             return Err(ElfError::NotAnExecutable);
         }
-        let mut elf = Self { segments: [None; MAX_SEGMENTS], entry: double(bytes, 24)? };
+        let mut elf = Self {
+            segments: [None; MAX_SEGMENTS],
+            entry: double(bytes, 24)?,
+        };
         let mut found = 0;
         for index in 0..u64::from(count) {
-            let header = table.checked_add(index * u64::from(stride)).ok_or(ElfError::Cut)?;
+            let header = table
+                .checked_add(index * u64::from(stride))
+                .ok_or(ElfError::Cut)?;
             if word(bytes, header)? != PT_LOAD || double(bytes, header + 40)? == 0 {
                 continue;
             }
@@ -151,20 +159,29 @@ impl<'a> Elf<'a> {
     }
 
     fn check(&self) -> Result<(), ElfError> {
-        let pages: u64 = self.segments().map(|s| (s.end_page() - s.first_page()) / PAGE).sum();
+        let pages: u64 = self
+            .segments()
+            .map(|s| (s.end_page() - s.first_page()) / PAGE)
+            .sum();
         if pages == 0 || pages > MAX_PAGES {
             return Err(ElfError::TooMany);
         }
         for (index, one) in self.segments().enumerate() {
-            let overlaps =
-                |other: &Segment<'_>| one.first_page() < other.end_page() && other.first_page() < one.end_page();
+            let overlaps = |other: &Segment<'_>| {
+                one.first_page() < other.end_page() && other.first_page() < one.end_page()
+            };
             if self.segments().take(index).any(overlaps) {
                 return Err(ElfError::Overlap(index));
             }
         }
-        let holds_entry =
-            |s: &Segment<'_>| s.access == Access::Execute && (s.address..s.address + s.length).contains(&self.entry);
-        if self.segments().any(holds_entry) { Ok(()) } else { Err(ElfError::Entry) }
+        let holds_entry = |s: &Segment<'_>| {
+            s.access == Access::Execute && (s.address..s.address + s.length).contains(&self.entry)
+        };
+        if self.segments().any(holds_entry) {
+            Ok(())
+        } else {
+            Err(ElfError::Entry)
+        }
     }
 }
 
@@ -179,14 +196,22 @@ fn segment(bytes: &[u8], header: u64, index: usize) -> Result<Segment<'_>, ElfEr
         return Err(ElfError::Misplaced(index));
     }
     let in_file = usize::try_from(in_file).map_err(|_| ElfError::Cut)?;
-    let contents = offset.checked_add(in_file).and_then(|end| bytes.get(offset..end)).ok_or(ElfError::Cut)?;
+    let contents = offset
+        .checked_add(in_file)
+        .and_then(|end| bytes.get(offset..end))
+        .ok_or(ElfError::Cut)?;
     let access = match (flags & PF_W != 0, flags & PF_X != 0) {
         (true, true) => return Err(ElfError::WritableAndExecutable(index)),
         (true, false) => Access::Write,
         (false, true) => Access::Execute,
         (false, false) => Access::Read,
     };
-    Ok(Segment { address, length, bytes: contents, access })
+    Ok(Segment {
+        address,
+        length,
+        bytes: contents,
+        access,
+    })
 }
 
 #[cfg(test)]
@@ -200,8 +225,18 @@ mod tests {
         length: u64,
     }
 
-    const TEXT: Header = Header { flags: 5, address: 0x40_0000, in_file: 8, length: 8 };
-    const DATA: Header = Header { flags: 6, address: 0x40_1000, in_file: 0, length: 0x2000 };
+    const TEXT: Header = Header {
+        flags: 5,
+        address: 0x40_0000,
+        in_file: 8,
+        length: 8,
+    };
+    const DATA: Header = Header {
+        flags: 6,
+        address: 0x40_1000,
+        in_file: 0,
+        length: 0x2000,
+    };
 
     fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0".to_vec();
@@ -229,31 +264,99 @@ mod tests {
     fn a_good_program_gives_its_segments() {
         let bytes = image(0x40_0004, &[TEXT, DATA]);
         let elf = Elf::parse(&bytes).unwrap();
-        let segments: Vec<_> = elf.segments().map(|s| (s.first_page(), s.end_page(), s.access, s.bytes.len())).collect();
+        let segments: Vec<_> = elf
+            .segments()
+            .map(|s| (s.first_page(), s.end_page(), s.access, s.bytes.len()))
+            .collect();
         assert_eq!(
             segments,
-            [(0x40_0000, 0x40_1000, Access::Execute, 8), (0x40_1000, 0x40_3000, Access::Write, 0)]
+            [
+                (0x40_0000, 0x40_1000, Access::Execute, 8),
+                (0x40_1000, 0x40_3000, Access::Write, 0)
+            ]
         );
     }
 
     #[test]
     fn each_way_to_be_wrong_has_its_own_error() {
         for (headers, wrong) in [
-            (vec![TEXT, Header { flags: 7, ..DATA }], ElfError::WritableAndExecutable(1)),
-            (vec![TEXT, Header { address: 0x40_0800, ..DATA }], ElfError::Overlap(1)),
-            (vec![TEXT, Header { address: 0x1000, ..DATA }], ElfError::Misplaced(1)),
-            (vec![TEXT, Header { address: 0x7fc0_0000, ..DATA }], ElfError::Misplaced(1)),
-            (vec![TEXT, Header { address: u64::MAX, ..DATA }], ElfError::Misplaced(1)),
-            (vec![TEXT, Header { in_file: 0x2001, ..DATA }], ElfError::Misplaced(1)),
+            (
+                vec![TEXT, Header { flags: 7, ..DATA }],
+                ElfError::WritableAndExecutable(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        address: 0x40_0800,
+                        ..DATA
+                    },
+                ],
+                ElfError::Overlap(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        address: 0x1000,
+                        ..DATA
+                    },
+                ],
+                ElfError::Misplaced(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        address: 0x7fc0_0000,
+                        ..DATA
+                    },
+                ],
+                ElfError::Misplaced(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        address: u64::MAX,
+                        ..DATA
+                    },
+                ],
+                ElfError::Misplaced(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        in_file: 0x2001,
+                        ..DATA
+                    },
+                ],
+                ElfError::Misplaced(1),
+            ),
             (vec![TEXT, Header { in_file: 9, ..DATA }], ElfError::Cut),
-            (vec![TEXT, Header { length: 0x20_0000, ..DATA }], ElfError::TooMany),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        length: 0x20_0000,
+                        ..DATA
+                    },
+                ],
+                ElfError::TooMany,
+            ),
             (vec![DATA], ElfError::Entry),
             (vec![], ElfError::TooMany),
         ] {
             assert_eq!(error(0x40_0004, &headers), wrong);
         }
         assert_eq!(error(0x40_0008, &[TEXT]), ElfError::Entry);
-        let many: Vec<_> = (0..9).map(|n| Header { address: 0x40_0000 + n * 0x1000, ..TEXT }).collect();
+        let many: Vec<_> = (0..9)
+            .map(|n| Header {
+                address: 0x40_0000 + n * 0x1000,
+                ..TEXT
+            })
+            .collect();
         assert_eq!(error(0x40_0000, &many), ElfError::TooMany);
     }
 
@@ -267,7 +370,10 @@ mod tests {
             let mut altered = bytes.clone();
             altered[index] = value;
             if let Ok(elf) = Elf::parse(&altered) {
-                assert!(elf.segments().all(|s| s.first_page() >= PROGRAM_FLOOR && s.end_page() <= PROGRAM_CEILING));
+                assert!(
+                    elf.segments()
+                        .all(|s| s.first_page() >= PROGRAM_FLOOR && s.end_page() <= PROGRAM_CEILING)
+                );
             }
         }
     }

@@ -82,13 +82,24 @@ impl<'a> FrameTable<'a> {
     /// may hold anything. Ranges and frames that find no entry are left out.
     #[must_use]
     pub fn new(entries: &'a mut [Entry], ranges: impl IntoIterator<Item = (FrameNumber, u64)>) -> Self {
-        let mut table =
-            Self { entries, ranges: [Range::default(); MAX_RANGES], free: NONE, free_listed: 0, retired: 0, total: 0 };
+        let mut table = Self {
+            entries,
+            ranges: [Range::default(); MAX_RANGES],
+            free: NONE,
+            free_listed: 0,
+            retired: 0,
+            total: 0,
+        };
         let capacity = u32::try_from(table.entries.len()).unwrap_or(u32::MAX - 1);
         let mut entry = 0_u32;
         for (slot, (first, count)) in table.ranges.iter_mut().zip(ranges) {
             let count = u32::try_from(count).unwrap_or(u32::MAX).min(capacity - entry);
-            *slot = Range { first: first.0, count, entry, used: 0 };
+            *slot = Range {
+                first: first.0,
+                count,
+                entry,
+                used: 0,
+            };
             entry += count;
         }
         table.total = u64::from(entry);
@@ -98,19 +109,28 @@ impl<'a> FrameTable<'a> {
     /// Frames that exist, that may be handed out, and that are lost.
     #[must_use]
     pub fn stock(&self) -> (u64, u64, u64) {
-        let untouched: u64 = self.ranges.iter().map(|range| u64::from(range.count - range.used)).sum();
+        let untouched: u64 = self
+            .ranges
+            .iter()
+            .map(|range| u64::from(range.count - range.used))
+            .sum();
         (self.total, self.free_listed + untouched, self.retired)
     }
 
     fn index(&self, frame: FrameNumber) -> Option<u32> {
-        self.ranges.iter().find_map(|range| {
-            let offset = u32::try_from(frame.0.wrapping_sub(range.first)).ok()?;
-            (offset < range.count).then_some((range.entry + offset, offset < range.used))
-        }).map(|(index, _)| index)
+        self.ranges
+            .iter()
+            .find_map(|range| {
+                let offset = u32::try_from(frame.0.wrapping_sub(range.first)).ok()?;
+                (offset < range.count).then_some((range.entry + offset, offset < range.used))
+            })
+            .map(|(index, _)| index)
     }
 
     fn used(&self, frame: FrameNumber) -> bool {
-        self.ranges.iter().any(|range| frame.0.wrapping_sub(range.first) < u64::from(range.used))
+        self.ranges
+            .iter()
+            .any(|range| frame.0.wrapping_sub(range.first) < u64::from(range.used))
     }
 
     fn frame(&self, index: u32) -> Option<FrameNumber> {
@@ -130,7 +150,12 @@ impl<'a> FrameTable<'a> {
             Holder::Free | Holder::Retired | Holder::Outside => return None,
         };
         let index = self.pop_free().or_else(|| self.first_touch())?;
-        *self.entries.get_mut(index as usize)? = Entry { next: list.head, slot, state, _reserved: 0 };
+        *self.entries.get_mut(index as usize)? = Entry {
+            next: list.head,
+            slot,
+            state,
+            _reserved: 0,
+        };
         list.head = index;
         self.frame(index)
     }
@@ -164,10 +189,17 @@ impl<'a> FrameTable<'a> {
     pub fn give_back(&mut self, list: &mut FrameList) {
         while list.head != NONE {
             let index = list.head;
-            let Some(entry) = self.entries.get_mut(index as usize) else { break };
+            let Some(entry) = self.entries.get_mut(index as usize) else {
+                break;
+            };
             list.head = entry.next;
             if entry.state != RETIRED {
-                *entry = Entry { next: self.free, slot: 0, state: FREE, _reserved: 0 };
+                *entry = Entry {
+                    next: self.free,
+                    slot: 0,
+                    state: FREE,
+                    _reserved: 0,
+                };
                 self.free = index;
                 self.free_listed += 1;
             }
@@ -176,19 +208,30 @@ impl<'a> FrameTable<'a> {
 
     /// Retires a frame for good. False when it was retired before, or is not in the table.
     pub fn retire(&mut self, frame: FrameNumber) -> bool {
-        let Some(index) = self.index(frame) else { return false };
+        let Some(index) = self.index(frame) else {
+            return false;
+        };
         if !self.used(frame) {
             // Never handed out, so its entry was never written: use up the range to beyond it first.
             while !self.used(frame) {
-                let Some(untouched) = self.first_touch() else { return false };
+                let Some(untouched) = self.first_touch() else {
+                    return false;
+                };
                 let mut list = FrameList { head: untouched };
                 if let Some(entry) = self.entries.get_mut(untouched as usize) {
-                    *entry = Entry { next: NONE, slot: 0, state: KERNEL, _reserved: 0 };
+                    *entry = Entry {
+                        next: NONE,
+                        slot: 0,
+                        state: KERNEL,
+                        _reserved: 0,
+                    };
                 }
                 self.give_back(&mut list);
             }
         }
-        let Some(entry) = self.entries.get_mut(index as usize) else { return false };
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return false;
+        };
         match entry.state {
             RETIRED => return false,
             FREE => self.free_listed -= 1,
@@ -202,7 +245,10 @@ impl<'a> FrameTable<'a> {
     /// Whom a frame belongs to.
     #[must_use]
     pub fn holder(&self, frame: FrameNumber) -> Holder {
-        let Some(entry) = self.index(frame).and_then(|index| self.entries.get(index as usize)) else {
+        let Some(entry) = self
+            .index(frame)
+            .and_then(|index| self.entries.get(index as usize))
+        else {
             return Holder::Outside;
         };
         if !self.used(frame) {
@@ -222,7 +268,12 @@ impl<'a> FrameTable<'a> {
 mod tests {
     use super::*;
 
-    const GARBAGE: Entry = Entry { next: 0x1234_5678, slot: 0xffff, state: 0xee, _reserved: 0xff };
+    const GARBAGE: Entry = Entry {
+        next: 0x1234_5678,
+        slot: 0xffff,
+        state: 0xee,
+        _reserved: 0xff,
+    };
 
     fn table(entries: &mut [Entry]) -> FrameTable<'_> {
         FrameTable::new(entries, [(FrameNumber(0x100), 4), (FrameNumber(0x200), 4)])
@@ -233,7 +284,9 @@ mod tests {
         let mut entries = [GARBAGE; 8];
         let mut table = table(&mut entries);
         let mut list = FrameList::EMPTY;
-        let mut taken: Vec<u64> = (0..8).map(|_| table.take(Holder::Task(1), &mut list).unwrap().0).collect();
+        let mut taken: Vec<u64> = (0..8)
+            .map(|_| table.take(Holder::Task(1), &mut list).unwrap().0)
+            .collect();
         taken.sort_unstable();
         assert_eq!(taken, [0x100, 0x101, 0x102, 0x103, 0x200, 0x201, 0x202, 0x203]);
         assert_eq!(table.take(Holder::Task(1), &mut list), None);
@@ -292,6 +345,9 @@ mod tests {
         let mut entries = [GARBAGE; 5];
         let mut table = table(&mut entries);
         let mut list = FrameList::EMPTY;
-        assert_eq!(std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).count(), 5);
+        assert_eq!(
+            std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).count(),
+            5
+        );
     }
 }

@@ -28,7 +28,10 @@ pub struct Sizes {
 impl Layout {
     /// Adds a range; cut to whole frames.
     pub fn add(&mut self, range: Range) {
-        let range = Range { start: range.start.next_multiple_of(PAGE), end: range.end & !(PAGE - 1) };
+        let range = Range {
+            start: range.start.next_multiple_of(PAGE),
+            end: range.end & !(PAGE - 1),
+        };
         if range.start < range.end
             && let Some(slot) = self.ranges.iter_mut().find(|slot| slot.start >= slot.end)
         {
@@ -43,13 +46,22 @@ impl Layout {
         }
         let cut = Range {
             start: range.start & !(PAGE - 1),
-            end: range.end.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX & !(PAGE - 1)),
+            end: range
+                .end
+                .checked_next_multiple_of(PAGE)
+                .unwrap_or(u64::MAX & !(PAGE - 1)),
         };
         for index in 0..MAX_RANGES {
             let whole = self.ranges[index];
             if whole.overlaps(&cut) {
-                self.ranges[index] = Range { start: whole.start, end: cut.start.max(whole.start) };
-                self.add(Range { start: cut.end.min(whole.end), end: whole.end });
+                self.ranges[index] = Range {
+                    start: whole.start,
+                    end: cut.start.max(whole.start),
+                };
+                self.add(Range {
+                    start: cut.end.min(whole.end),
+                    end: whole.end,
+                });
             }
         }
     }
@@ -57,7 +69,10 @@ impl Layout {
     /// Takes whole frames from the end of the largest range.
     pub fn carve(&mut self, bytes: u64) -> Option<Range> {
         let bytes = bytes.checked_next_multiple_of(PAGE)?;
-        let largest = self.ranges.iter_mut().max_by_key(|range| range.end - range.start)?;
+        let largest = self
+            .ranges
+            .iter_mut()
+            .max_by_key(|range| range.end - range.start)?;
         if largest.end - largest.start < bytes {
             return None;
         }
@@ -68,7 +83,11 @@ impl Layout {
     /// How large the books are for as much memory as there is now.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        let frames = self.ranges.iter().map(|range| (range.end - range.start) / PAGE).sum::<u64>();
+        let frames = self
+            .ranges
+            .iter()
+            .map(|range| (range.end - range.start) / PAGE)
+            .sum::<u64>();
         // Twice the frames that can be lost, as the ledger takes three quarters; 16,384 of them are more than a
         // machine is left running with.
         let slots = (frames * 2).next_power_of_two().clamp(64, 32_768);
@@ -83,9 +102,15 @@ impl Layout {
 
     /// The ranges, as the frame table wants them.
     pub fn frames(&self) -> impl Iterator<Item = (FrameNumber, u64)> + '_ {
-        self.ranges.iter().filter(|range| range.start < range.end).map(|range| {
-            (FrameNumber::from_address(IntermediateAddress(range.start)), (range.end - range.start) / PAGE)
-        })
+        self.ranges
+            .iter()
+            .filter(|range| range.start < range.end)
+            .map(|range| {
+                (
+                    FrameNumber::from_address(IntermediateAddress(range.start)),
+                    (range.end - range.start) / PAGE,
+                )
+            })
     }
 }
 
@@ -102,20 +127,41 @@ mod tests {
     #[test]
     fn what_is_removed_leaves_what_lies_round_it() {
         let mut layout = Layout::default();
-        layout.add(Range { start: 0x4000_0000, end: 0x4001_0000 });
-        layout.remove(Range { start: 0x4000_4001, end: 0x4000_5001 });
+        layout.add(Range {
+            start: 0x4000_0000,
+            end: 0x4001_0000,
+        });
+        layout.remove(Range {
+            start: 0x4000_4001,
+            end: 0x4000_5001,
+        });
         assert_eq!(frames(&layout), [(0x40000, 4), (0x40006, 10)]);
-        layout.remove(Range { start: 0, end: 0x4000_1000 });
+        layout.remove(Range {
+            start: 0,
+            end: 0x4000_1000,
+        });
         assert_eq!(frames(&layout), [(0x40001, 3), (0x40006, 10)]);
-        layout.remove(Range { start: 0, end: u64::MAX });
+        layout.remove(Range {
+            start: 0,
+            end: u64::MAX,
+        });
         assert_eq!(frames(&layout), []);
     }
 
     #[test]
     fn carved_memory_is_whole_frames_of_nobody_else() {
         let mut layout = Layout::default();
-        layout.add(Range { start: 0x4000_0000, end: 0x4001_0000 });
-        assert_eq!(layout.carve(0x1001), Some(Range { start: 0x4000_e000, end: 0x4001_0000 }));
+        layout.add(Range {
+            start: 0x4000_0000,
+            end: 0x4001_0000,
+        });
+        assert_eq!(
+            layout.carve(0x1001),
+            Some(Range {
+                start: 0x4000_e000,
+                end: 0x4001_0000
+            })
+        );
         assert_eq!(layout.carve(0xe001), None);
         assert_eq!(frames(&layout), [(0x40000, 14)]);
     }
@@ -123,7 +169,10 @@ mod tests {
     #[test]
     fn the_books_fit_the_memory_they_are_about() {
         let mut layout = Layout::default();
-        layout.add(Range { start: 0, end: 64 << 20 });
+        layout.add(Range {
+            start: 0,
+            end: 64 << 20,
+        });
         let sizes = layout.sizes();
         assert_eq!((sizes.entries, sizes.ledger), (16_384 * 8, 32_768 * 8));
         assert_eq!(sizes.journal, 128 + 4_096 * 128);

@@ -33,7 +33,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { wall: Duration::from_secs(30), console_bytes: 256 * 1024, events: 16_384 }
+        Self {
+            wall: Duration::from_secs(30),
+            console_bytes: 256 * 1024,
+            events: 16_384,
+        }
     }
 }
 

@@ -23,13 +23,19 @@ pub fn lines(raw: &[u8]) -> Vec<String> {
     if raw_lines.last().is_some_and(|line| line.is_empty()) {
         raw_lines.pop();
     }
-    raw_lines.into_iter().map(|line| self::line(line.strip_suffix(b"\r").unwrap_or(line))).collect()
+    raw_lines
+        .into_iter()
+        .map(|line| self::line(line.strip_suffix(b"\r").unwrap_or(line)))
+        .collect()
 }
 
 fn line(raw: &[u8]) -> String {
     let mut clean = String::new();
     for chunk in raw.utf8_chunks() {
-        chunk.valid().chars().for_each(|character| push(&mut clean, character));
+        chunk
+            .valid()
+            .chars()
+            .for_each(|character| push(&mut clean, character));
         for byte in chunk.invalid() {
             let _ = write!(clean, "\\x{byte:02x}");
         }
@@ -60,7 +66,10 @@ mod tests {
     #[test]
     fn no_control_character_survives() {
         assert_eq!(text("a\x1b[31mb\u{202e}c\x07"), "a\\u{1b}[31mb\\u{202e}c\\u{7}");
-        assert_eq!(lines(b"one\r\n\x1b]0;x\x07\n\xff\xfe\n"), ["one", "\\u{1b}]0;x\\u{7}", "\\xff\\xfe"]);
+        assert_eq!(
+            lines(b"one\r\n\x1b]0;x\x07\n\xff\xfe\n"),
+            ["one", "\\u{1b}]0;x\\u{7}", "\\xff\\xfe"]
+        );
         let all: Vec<u8> = (0..=255).collect();
         assert!(lines(&all).iter().all(|line| !line.chars().any(char::is_control)));
     }
@@ -68,6 +77,9 @@ mod tests {
     #[test]
     fn endless_lines_are_cut() {
         let cut = lines(&[b'x'; 100_000]);
-        assert_eq!(cut.first().map(|line| line.chars().count()), Some(LONGEST_LINE + 1));
+        assert_eq!(
+            cut.first().map(|line| line.chars().count()),
+            Some(LONGEST_LINE + 1)
+        );
     }
 }

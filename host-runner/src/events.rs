@@ -37,7 +37,7 @@ pub enum Event {
     /// The replayer itself gave the guest a synchronous abort. Some are given by hardware or KVM, without this event.
     Delivery(Delivery),
     /// The guest's journal has an abort.
-    Abort(Abort),
+    Abort(Box<Abort>),
     /// How the tasks stood at the end.
     Tasks(Tasks),
     /// A line of the console.

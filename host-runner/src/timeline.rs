@@ -4,13 +4,18 @@ use seawall_agent::syndrome::{Disr, Esr};
 use seawall_agent::{Cause, Level, TaskId, explain, explain_disr};
 use seawall_replay::transcript::{Event as Transcribed, What};
 
+use crate::backend::Run;
 use crate::escape;
-use crate::events::{Abort, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict};
+use crate::events::{
+    Abort, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict,
+};
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
 use crate::judge::{self, Judged};
 use crate::scenario::{Scenario, boot};
-use crate::backend::Run;
+
+/// Of a console that says more, the last lines count: a guest that floods must not flood the reports too.
+const MOST_CONSOLE_LINES: usize = 400;
 
 /// All events of one run, from its first trigger to its verdict.
 #[must_use]
@@ -35,8 +40,14 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
     if !judged.evidence.reports.is_empty() {
         events.push(Event::Tasks(tasks(scenario, &judged.evidence)));
     }
-    for line in escape::lines(&run.console) {
-        events.push(Event::Console(Console { scenario: scenario.name.clone(), line }));
+    let lines = escape::lines(&run.console);
+    let hidden = lines.len().saturating_sub(MOST_CONSOLE_LINES);
+    let note = (hidden > 0).then(|| format!("… {hidden} lines before these"));
+    for line in note.into_iter().chain(lines.into_iter().skip(hidden)) {
+        events.push(Event::Console(Console {
+            scenario: scenario.name.clone(),
+            line,
+        }));
     }
     events.push(Event::Verdict(verdict(scenario, run, judged)));
     events
@@ -53,13 +64,23 @@ struct Pattern {
 impl Pattern {
     fn of(incident: &Incident) -> Self {
         Self {
-            injection: incident.injection.map(|event| (event.what, event.step, event.number, event.syndrome)),
+            injection: incident
+                .injection
+                .map(|event| (event.what, event.step, event.number, event.syndrome)),
             delivered: incident.delivered.map(|event| (event.syndrome, event.address)),
             abort: incident.abort.map(|(_, Recorded { record, .. })| {
                 let syndrome = record.esr ^ record.disr.rotate_left(1);
                 let (severity, decision) = (record.severity as u8, record.decision as u8);
                 let charged = record.charged().is_some();
-                (record.cause as u8, record.from as u8, syndrome, record.far, severity, decision, charged)
+                (
+                    record.cause as u8,
+                    record.from as u8,
+                    syndrome,
+                    record.far,
+                    severity,
+                    decision,
+                    charged,
+                )
             }),
         }
     }
@@ -88,24 +109,36 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         let chosen = injection.what == What::Pended && injection.syndrome >> 63 == 0;
         events.push(Event::Injection(Injected {
             scenario: name(),
-            route: if injection.what == What::Opened { "hole" } else { "serror" }.into(),
+            route: if injection.what == What::Opened {
+                "hole"
+            } else {
+                "serror"
+            }
+            .into(),
             syndrome: chosen.then(|| hex(injection.syndrome)),
             times: 1,
         }));
     }
     if let Some(given) = &incident.delivered {
         let (esr, far) = (hex(given.syndrome), hex(given.address));
-        events.push(Event::Delivery(Delivery { scenario: name(), esr, far, times: 1 }));
+        events.push(Event::Delivery(Delivery {
+            scenario: name(),
+            esr,
+            far,
+            times: 1,
+        }));
     }
     if let Some((_, abort)) = &incident.abort {
-        events.push(Event::Abort(record(scenario, evidence, abort)));
+        events.push(Event::Abort(Box::new(record(scenario, evidence, abort))));
     }
     events
 }
 
 fn trigger(scenario: &Scenario, evidence: &Evidence, event: &Transcribed, sequence: u64) -> Trigger {
     let step = event.step.map(usize::from);
-    let origins = boot::plan(&scenario.guest, &scenario.injections).map(|(_, origins)| origins).unwrap_or_default();
+    let origins = boot::plan(&scenario.guest, &scenario.injections)
+        .map(|(_, origins)| origins)
+        .unwrap_or_default();
     let inject = step.and_then(|step| scenario.injections.get(*origins.get(step)?));
     Trigger {
         scenario: scenario.name.clone(),
@@ -150,7 +183,9 @@ fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded) -> Abort {
 
 fn program(scenario: &Scenario, evidence: &Evidence, slot: u16, sequence: u64) -> Option<String> {
     let started = evidence.program_at(slot, sequence);
-    started.or_else(|| scenario.guest.program(slot)).map(str::to_owned)
+    started
+        .or_else(|| scenario.guest.program(slot))
+        .map(str::to_owned)
 }
 
 /// The vector that an abort came through. The guest runs on SP_ELx.
@@ -177,7 +212,10 @@ fn tasks(scenario: &Scenario, evidence: &Evidence) -> Tasks {
         restarts: report.restarts,
         charged: report.charged,
     });
-    Tasks { scenario: scenario.name.clone(), tasks: tasks.collect() }
+    Tasks {
+        scenario: scenario.name.clone(),
+        tasks: tasks.collect(),
+    }
 }
 
 fn verdict(scenario: &Scenario, run: &Run, judged: &Judged) -> Verdict {

@@ -12,7 +12,13 @@ fn seawall(arguments: &[&str]) -> Output {
 /// Runs it where there are no artefacts, and with no other environment than a path without QEMU.
 fn in_folder(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command.args(arguments).current_dir(folder).env_clear().env("PATH", folder).output().unwrap()
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", folder)
+        .output()
+        .unwrap()
 }
 
 fn code(output: &Output) -> i32 {
@@ -69,10 +75,17 @@ fn a_bad_scenario_is_two_with_its_place_and_nothing_runs() {
     let folder = tempfile::tempdir().unwrap();
     let text = "title = \"t\"\nteaches = \"t\"\ncites = []\n[guest]\ntasks = [\"bystandr\"]\n[expect]\nend = \"done\"\n";
     fs::write(folder.path().join("bad.toml"), text).unwrap();
-    let output = in_folder(folder.path(), &["run", "--scenarios", "bad.toml", "--backend", "qemu"]);
+    let output = in_folder(
+        folder.path(),
+        &["run", "--scenarios", "bad.toml", "--backend", "qemu"],
+    );
     assert_eq!(code(&output), 2);
     assert_eq!(out(&output), "");
-    assert!(err(&output).contains("error: bad.toml:5:10: "), "{}", err(&output));
+    assert!(
+        err(&output).contains("error: bad.toml:5:10: "),
+        "{}",
+        err(&output)
+    );
     assert!(err(&output).contains("did you mean `bystander`?"));
 }
 
@@ -115,11 +128,20 @@ fn a_lab_without_its_kernel_is_a_skip_of_everything_with_reason_and_fix() {
     let qemu = folder.path().join("qemu-system-aarch64");
     fs::write(&qemu, "#!/bin/sh\nexit 1\n").unwrap();
     fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = in_folder(folder.path(), &["run", "=load", "=store", "--backend", "lab", "--format", "ktap"]);
+    let output = in_folder(
+        folder.path(),
+        &["run", "=load", "=store", "--backend", "lab", "--format", "ktap"],
+    );
     assert_eq!(code(&output), 4, "{}", err(&output));
     let text = out(&output);
-    assert!(text.contains("ok 1 load # SKIP ") && text.contains("ok 2 store # SKIP "), "{text}");
-    assert!(text.contains("# Totals: pass:0 fail:0 xfail:0 xpass:0 skip:2 error:0"), "{text}");
+    assert!(
+        text.contains("ok 1 load # SKIP ") && text.contains("ok 2 store # SKIP "),
+        "{text}"
+    );
+    assert!(
+        text.contains("# Totals: pass:0 fail:0 xfail:0 xpass:0 skip:2 error:0"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -130,7 +152,10 @@ fn list_shows_every_scenario_for_people_and_machines() {
     assert!(text.lines().any(|line| line.starts_with("load ")));
     for line in json.lines() {
         let listed: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(listed["scenario"].is_string() && listed["backends"].is_array(), "{line}");
+        assert!(
+            listed["scenario"].is_string() && listed["backends"].is_array(),
+            "{line}"
+        );
     }
 }
 
@@ -139,10 +164,19 @@ fn a_reader_that_goes_away_is_no_panic() {
     use std::process::Stdio;
     for arguments in [&["list"][..], &["explain", "0"], &["--help"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert!(!err(&output).contains("panicked"), "{arguments:?}: {}", err(&output));
+        assert!(
+            !err(&output).contains("panicked"),
+            "{arguments:?}: {}",
+            err(&output)
+        );
         assert!(output.status.code().is_some(), "{arguments:?}");
     }
 }

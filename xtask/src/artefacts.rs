@@ -45,7 +45,16 @@ pub(crate) fn build(workspace: &Workspace, lab: &Result<Kernel, String>) -> Resu
     install(&one(runner, "seawall")?, &workspace.artefact("seawall-arm64"))
 }
 
-/// Builds a package's programs in the release profile and returns them sorted by name.
+/// What runs in the guest is built for its instruction counts, what runs on a host for a short build.
+fn profile(target: Option<&str>) -> &'static str {
+    if target == Some(BARE_METAL) {
+        "guest"
+    } else {
+        "release"
+    }
+}
+
+/// Builds a package's programs and returns them sorted by name.
 fn bins(
     workspace: &Workspace,
     package: &str,
@@ -57,9 +66,14 @@ fn bins(
         target.unwrap_or("this host")
     ));
     let mut command = cargo();
-    command
-        .current_dir(&workspace.root)
-        .args(["build", "--release", "--bins", "--package", package]);
+    command.current_dir(&workspace.root).args([
+        "build",
+        "--profile",
+        profile(target),
+        "--bins",
+        "--package",
+        package,
+    ]);
     command.arg("--message-format=json-render-diagnostics");
     if let Some(target) = target {
         command.args(["--target", target]);

@@ -99,7 +99,8 @@ pub struct Journal<'a> {
 }
 
 impl<'a> Journal<'a> {
-    /// An empty journal in `words`. Words beyond the last whole record are left alone.
+    /// An empty journal in `words`. The records' words are not cleared, because a reader looks at no more of them than
+    /// the header counts; words beyond the last whole record are left alone.
     ///
     /// # Errors
     ///
@@ -123,9 +124,6 @@ impl<'a> Journal<'a> {
         // Not a journal until it is whole: the magic goes last.
         magic.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
-        for [sequence, ..] in records {
-            sequence.store(0, Ordering::Relaxed);
-        }
         for zero in zeros {
             zero.store(0, Ordering::Relaxed);
         }

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "PMU registers are reached by instructions of their own")]
+#![expect(
+    unsafe_code,
+    reason = "PMU registers are reached by instructions of their own"
+)]
 //! Instructions counted: event 0x08 of the PMU, which the first instructions of the boot switched on.
 //!
 //! [Arm ARM D13] The count is exact where the machine counts exactly (QEMU under `-icount`), and absent where there is
@@ -23,12 +26,18 @@ pub(crate) fn start() -> u64 {
     COUNTING.store(true, Ordering::Relaxed);
     // PMUSERENR_EL0.EN: programs may read the counter; the bench measures from there.
     // SAFETY: there is a PMU.
-    unsafe { core::arch::asm!("msr pmuserenr_el0, {}", in(reg) 1_u64, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("msr pmuserenr_el0, {}", in(reg) 1_u64, options(nomem, nostack, preserves_flags))
+    };
     now()
 }
 
 /// Instructions so far, modulo 2^32; 0 where they are not counted.
 #[inline]
 pub(crate) fn now() -> u64 {
-    if COUNTING.load(Ordering::Relaxed) { read!("pmevcntr0_el0") & 0xffff_ffff } else { 0 }
+    if COUNTING.load(Ordering::Relaxed) {
+        read!("pmevcntr0_el0") & 0xffff_ffff
+    } else {
+        0
+    }
 }

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "the vectors hand over raw frames, and one static holds the guest")]
+#![expect(
+    unsafe_code,
+    reason = "the vectors hand over raw frames, and one static holds the guest"
+)]
 //! What the vectors call.
 //!
 //! There is one guest in one static, and one CPU that runs its kernel with every exception masked; so whoever comes
@@ -28,7 +31,12 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// All zero.
-    pub(crate) const EMPTY: Self = Self { x: [0; 31], elr: 0, spsr: 0, _reserved: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        x: [0; 31],
+        elr: 0,
+        spsr: 0,
+        _reserved: 0,
+    };
 }
 
 /// What `emergency` saves of interrupted kernel code.
@@ -131,7 +139,9 @@ pub(super) extern "C" fn el0_call<const RAS: bool>(frame: *mut Frame) -> *mut Fr
 #[inline(never)]
 fn call<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
     // SAFETY: from EL0.
-    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let Some(guest) = (unsafe { guest() }) else {
+        return frame;
+    };
     guest.before_border();
     if RAS && registers::synchronise_errors() != 0 && !guest.border() {
         return guest.next();
@@ -144,7 +154,9 @@ fn call<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
 #[inline(never)]
 fn deferred(frame: *mut Frame) -> *mut Frame {
     // SAFETY: from EL0.
-    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let Some(guest) = (unsafe { guest() }) else {
+        return frame;
+    };
     if guest.border() { frame } else { guest.next() }
 }
 
@@ -154,7 +166,9 @@ pub(super) extern "C" fn el0_synchronous<const RAS: bool>(frame: *mut Frame) -> 
     let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
     let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, RAS);
     // SAFETY: from EL0.
-    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let Some(guest) = (unsafe { guest() }) else {
+        return frame;
+    };
     if guest.kernel.pfar {
         taken.pfar = Some(registers::physical_fault_address());
     }
@@ -170,7 +184,9 @@ pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> *mut Frame {
     // SAFETY: the vector saved the running task's frame there.
     let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
     // SAFETY: from EL0.
-    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let Some(guest) = (unsafe { guest() }) else {
+        return frame;
+    };
     let taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
     guest.exception(&taken)
 }
@@ -178,7 +194,9 @@ pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> *mut Frame {
 /// An interrupt from EL0.
 pub(super) extern "C" fn el0_irq<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
     // SAFETY: from EL0.
-    let Some(guest) = (unsafe { guest() }) else { return frame };
+    let Some(guest) = (unsafe { guest() }) else {
+        return frame;
+    };
     if RAS && registers::synchronise_errors() != 0 && !guest.border() {
         return guest.next();
     }
@@ -213,7 +231,11 @@ pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
     // SAFETY: `emergency` saved the interrupted code there, and nothing else refers to it.
     let block = unsafe { &mut *block };
     let from = if slot < 8 { Level::El1 } else { Level::El0 };
-    let cause = if slot % 4 == 3 { Cause::SError } else { Cause::Synchronous };
+    let cause = if slot % 4 == 3 {
+        Cause::SError
+    } else {
+        Cause::Synchronous
+    };
     let taken = snapshot(cause, from, block.elr, block.spsr, registers::has_ras());
     if slot == SYNCHRONOUS
         && let Some(elr) = guarded::way_back(block.elr)

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use arm_gic::gicv2::GicV2;
 use arm_gic::gicv3::{GicCpuInterface, GicV3, Group};
-use arm_gic::{InterruptGroup, IntId, UniqueMmioPointer};
+use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
 use seawall_firmware::board;
 
 use super::tables;
@@ -49,7 +49,11 @@ impl Gic {
                 gic.enable_interrupt(interrupt, true).ok()?;
                 Some(Self::V2(gic, group))
             }
-            board::Gic::V3 { distributor, redistributor, redistributor_bytes } => {
+            board::Gic::V3 {
+                distributor,
+                redistributor,
+                redistributor_bytes,
+            } => {
                 if redistributor_bytes < REDISTRIBUTOR {
                     return None;
                 }
@@ -80,7 +84,11 @@ impl Gic {
 
     /// Ends an interrupt that was taken.
     pub(crate) fn end(&mut self, interrupt: u32) {
-        let interrupt = if interrupt < 32 { IntId::ppi(interrupt.saturating_sub(16)) } else { return };
+        let interrupt = if interrupt < 32 {
+            IntId::ppi(interrupt.saturating_sub(16))
+        } else {
+            return;
+        };
         match self {
             Self::V2(gic, group) => gic.end_interrupt(interrupt, *group),
             Self::V3 => GicCpuInterface::end_interrupt(interrupt, InterruptGroup::Group1),

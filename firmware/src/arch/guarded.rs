@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "accesses that may abort, with a way back, are assembly that the vectors know")]
+#![expect(
+    unsafe_code,
+    reason = "accesses that may abort, with a way back, are assembly that the vectors know"
+)]
 //! Accesses that may fail: copies from programs' memory, probes for devices, calls to a conduit that may not exist.
 //!
 //! Between `guarded_start` and `guarded_end` an exception from EL1 goes on at `guarded_failed` and the function gives

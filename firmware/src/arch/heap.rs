@@ -18,7 +18,10 @@ static HEAP: KernelHeap = KernelHeap(SpinMutex::new(Heap::empty()));
 // the kernel is returned from into an allocation, so the lock is never wanted by whom it was taken from.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.lock().allocate_first_fit(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        self.0
+            .lock()
+            .allocate_first_fit(layout)
+            .map_or(core::ptr::null_mut(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {

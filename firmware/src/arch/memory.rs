@@ -48,7 +48,9 @@ pub(crate) fn frame(frame: FrameNumber) -> *mut u8 {
 fn zva_bytes() -> Option<usize> {
     let dczid: u64;
     // SAFETY: reads an identification register.
-    unsafe { core::arch::asm!("mrs {}, dczid_el0", out(reg) dczid, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("mrs {}, dczid_el0", out(reg) dczid, options(nomem, nostack, preserves_flags))
+    };
     (dczid & 0x10 == 0).then_some(4 << (dczid & 0xf))
 }
 

@@ -28,7 +28,8 @@ impl Port {
 
     #[inline]
     pub(crate) fn announce(self, state: State, announcement: Announcement) {
-        self.window.write64(state.register().offset(), announcement.to_word());
+        self.window
+            .write64(state.register().offset(), announcement.to_word());
     }
 
     pub(crate) fn name_journal(self, address: IntermediateAddress, bytes: u64) {

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "system registers are read and written by instructions of their own")]
+#![expect(
+    unsafe_code,
+    reason = "system registers are read and written by instructions of their own"
+)]
 //! System registers that the register crate does not have, and the few that the abort path reads.
 
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, ID_AA64PFR0_EL1, Readable, TTBR0_EL1, Writeable};
@@ -74,7 +77,11 @@ pub(crate) fn use_vectors(ras: bool) {
         static vectors_plain: u8;
         static vectors_ras: u8;
     }
-    let table = if ras { &raw const vectors_ras } else { &raw const vectors_plain };
+    let table = if ras {
+        &raw const vectors_ras
+    } else {
+        &raw const vectors_plain
+    };
     aarch64_cpu::registers::VBAR_EL1.set(table as u64);
     aarch64_cpu::asm::barrier::isb(aarch64_cpu::asm::barrier::SY);
 }
@@ -112,7 +119,15 @@ pub(crate) fn forget_address_space(asid: u16) {
 /// Forgets every translation.
 pub(crate) fn forget_all() {
     // SAFETY: as above.
-    unsafe { core::arch::asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack, preserves_flags)) }
+    unsafe {
+        core::arch::asm!(
+            "dsb ishst",
+            "tlbi vmalle1is",
+            "dsb ish",
+            "isb",
+            options(nostack, preserves_flags)
+        )
+    }
 }
 
 /// Waits for an interrupt, masked or not.

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "translation tables are shared with the MMU, which no Rust type can describe")]
+#![expect(
+    unsafe_code,
+    reason = "translation tables are shared with the MMU, which no Rust type can describe"
+)]
 //! The kernel's half of the address space: descriptors, and the tables behind TTBR1.
 //!
 //! Upper half, 39 bits: at [`LINEAR_BASE`] all memory by its physical address, never executable; at [`DEVICE_BASE`]
@@ -144,7 +147,10 @@ pub(crate) fn map_device(address: u64, image: u64) -> Option<u64> {
 /// Maps a bank of memory into the linear map, but for the 2 MiB blocks that `kernel` touches; gives what of the bank
 /// is mapped, which is whole blocks of 2 MiB. `None` when the tables for it are used up.
 pub(crate) fn map_bank(bank: Range, kernel: Range, image: u64) -> Option<Range> {
-    let mapped = Range { start: bank.start.next_multiple_of(BLOCK), end: bank.end & !(BLOCK - 1) };
+    let mapped = Range {
+        start: bank.start.next_multiple_of(BLOCK),
+        end: bank.end & !(BLOCK - 1),
+    };
     let mut at = mapped.start;
     while at < mapped.end {
         let slot = index(LINEAR_BASE + at, 1);
@@ -173,7 +179,9 @@ pub(crate) fn map_bank(bank: Range, kernel: Range, image: u64) -> Option<Range> 
 fn level2(slot: u64, image: u64) -> Option<&'static Table> {
     let present = KERNEL_LEVEL1.get(slot) & 0x0000_ffff_ffff_f000;
     if present != 0 {
-        return LINEAR_LEVEL2.iter().find(|table| physical(table, image) == present);
+        return LINEAR_LEVEL2
+            .iter()
+            .find(|table| physical(table, image) == present);
     }
     let table = LINEAR_LEVEL2.get(LINEAR_USED.fetch_add(1, Ordering::Relaxed))?;
     KERNEL_LEVEL1.set(slot, physical(table, image) | PAGE);

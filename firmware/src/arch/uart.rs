@@ -3,7 +3,7 @@
 //! Writing is bounded: a device that never takes a byte is given up after [`PATIENCE`] looks at it, for ever, so that a
 //! dead console cannot hold the guest.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use seawall_firmware::board::{Uart, UartKind};
 
@@ -31,7 +31,9 @@ static ROOM: AtomicU8 = AtomicU8::new(0);
 
 /// Uses this port from now on.
 pub(crate) fn open(uart: Uart, image: u64) {
-    let Some(address) = tables::map_device(uart.base, image) else { return };
+    let Some(address) = tables::map_device(uart.base, image) else {
+        return;
+    };
     if let UartKind::Ns16550 { shift } = uart.kind {
         SHIFT.store(shift, Ordering::Relaxed);
     }
@@ -49,16 +51,32 @@ const USUAL_NS16550: [u64; 3] = [0x4000_2000, 0x4000_0000, 0x0100_0000];
 pub(crate) fn search(image: u64) {
     for base in USUAL_PL011 {
         // UARTPeriphID0 is 0x11 and ID1 0x10 [DDI 0183 3.3.15]: part number 0x011.
-        let id = |offset| tables::map_device(base, image).and_then(|a| guarded::probe(a + offset)).map(|v| v & 0xff);
+        let id = |offset| {
+            tables::map_device(base, image)
+                .and_then(|a| guarded::probe(a + offset))
+                .map(|v| v & 0xff)
+        };
         if id(0xfe0) == Some(0x11) && id(0xfe4) == Some(0x10) {
-            return open(Uart { kind: UartKind::Pl011, base }, image);
+            return open(
+                Uart {
+                    kind: UartKind::Pl011,
+                    base,
+                },
+                image,
+            );
         }
     }
     for base in USUAL_NS16550 {
         // An idle 16550 has both transmit bits of its line status set, and bit 7 clear.
         let status = tables::map_device(base, image).and_then(|a| guarded::probe(a + 4));
         if status.is_some_and(|word| (word >> 8) & 0xe0 == 0x60) {
-            return open(Uart { kind: UartKind::Ns16550 { shift: 0 }, base }, image);
+            return open(
+                Uart {
+                    kind: UartKind::Ns16550 { shift: 0 },
+                    base,
+                },
+                image,
+            );
         }
     }
 }

@@ -17,7 +17,8 @@ use core::mem::{offset_of, size_of};
 use super::entry::{Emergency, Frame};
 
 const _: () = assert!(size_of::<Frame>() == 272 && size_of::<Frame>().is_multiple_of(16));
-const _: () = assert!(offset_of!(Frame, x) == 0 && offset_of!(Frame, elr) == 248 && offset_of!(Frame, spsr) == 256);
+const _: () =
+    assert!(offset_of!(Frame, x) == 0 && offset_of!(Frame, elr) == 248 && offset_of!(Frame, spsr) == 256);
 
 // save_frame: INPUTS: sp = the frame. OUTPUTS: the frame holds x0 to x30, ELR, SPSR; SP_EL0 is saved when another task
 // is switched to, for the kernel never uses it. CLOBBERS: x0, x1. ENDING: falls through.

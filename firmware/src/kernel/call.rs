@@ -58,13 +58,19 @@ impl Guest {
         };
         self.kernel.set_result(result);
         // A call may have cost the caller its life: a copy that met poison.
-        if self.kernel.current_runs() { self.kernel.current_frame() } else { self.next() }
+        if self.kernel.current_runs() {
+            self.kernel.current_frame()
+        } else {
+            self.next()
+        }
     }
 
     fn write(&mut self, from: u64, bytes: u64) -> u64 {
         let mut piece = [0; PIECE];
         let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(PIECE);
-        let Some(text) = piece.get_mut(..length) else { return FAILED };
+        let Some(text) = piece.get_mut(..length) else {
+            return FAILED;
+        };
         if !self.copy(text, from) {
             return FAILED;
         }
@@ -90,7 +96,9 @@ impl Guest {
             Some(What::Table) => kernel.announce_table(number, address),
             Some(What::Border) => u64::from(kernel.port.is_some()),
             Some(What::Kernel) => {
-                let Some(page) = kernel.own_page else { return FAILED };
+                let Some(page) = kernel.own_page else {
+                    return FAILED;
+                };
                 let announced = kernel.announce_page(Window::Kernel, number, page.address().0);
                 memory::touch(page);
                 announced
@@ -120,14 +128,19 @@ impl Guest {
 
     fn spawn(&mut self, name: u64, length: u64) -> u64 {
         let mut buffer = [0; 16];
-        let Some(name_bytes) = usize::try_from(length).ok().and_then(|length| buffer.get_mut(..length)) else {
+        let Some(name_bytes) = usize::try_from(length)
+            .ok()
+            .and_then(|length| buffer.get_mut(..length))
+        else {
             return FAILED;
         };
         if !self.copy(name_bytes, name) {
             return FAILED;
         }
         let parent = self.kernel.current;
-        let Some(program) = self.kernel.bundle.find(name_bytes) else { return FAILED };
+        let Some(program) = self.kernel.bundle.find(name_bytes) else {
+            return FAILED;
+        };
         match self.kernel.spawn(program, Remedy::Kill, parent) {
             Ok(slot) => {
                 self.note_start(slot);
@@ -140,7 +153,9 @@ impl Guest {
     fn wait(&mut self, slot: u64) -> *mut Frame {
         let current = self.kernel.current;
         let child = u16::try_from(slot).ok().filter(|slot| {
-            self.kernel.task(*slot).is_some_and(|task| task.parent == current && *slot != current)
+            self.kernel
+                .task(*slot)
+                .is_some_and(|task| task.parent == current && *slot != current)
         });
         let Some(child) = child else {
             self.kernel.set_result(FAILED);
@@ -224,7 +239,9 @@ impl Kernel {
 
     /// Gives an ended child's slot back and its state to the parent; false while it lives.
     pub(super) fn collect(&mut self, child: u16, parent: u16) -> bool {
-        let Some(State::Ended(state)) = self.task(child).map(|task| task.state) else { return false };
+        let Some(State::Ended(state)) = self.task(child).map(|task| task.state) else {
+            return false;
+        };
         if self.again & (1 << child) != 0 {
             return false;
         }
@@ -252,7 +269,9 @@ impl Kernel {
 
     fn inspect(&self, slot: u64, register: u64) -> u64 {
         let task = u16::try_from(slot).ok().and_then(|slot| self.task(slot));
-        let Some(task) = task.filter(|task| matches!(task.state, State::Ended(_))) else { return FAILED };
+        let Some(task) = task.filter(|task| matches!(task.state, State::Ended(_))) else {
+            return FAILED;
+        };
         match usize::try_from(register).ok() {
             Some(31) => task.frame.elr,
             Some(register) => task.frame.x.get(register).copied().unwrap_or(FAILED),
@@ -261,7 +280,10 @@ impl Kernel {
     }
 
     fn announce(&mut self, window: Window, number: u64, address: u64) -> u64 {
-        let frame = self.task(self.current).and_then(|task| task.space).and_then(|s| s.frame_at(VirtualAddress(address)));
+        let frame = self
+            .task(self.current)
+            .and_then(|task| task.space)
+            .and_then(|s| s.frame_at(VirtualAddress(address)));
         let page = frame.map_or(0, |frame| frame.address().0);
         // What the checkpoint names may not be met through a translation that is still cached.
         registers::forget_all();
@@ -270,7 +292,9 @@ impl Kernel {
 
     fn announce_table(&mut self, number: u64, address: u64) -> u64 {
         let space = self.task(self.current).and_then(|task| task.space);
-        let Some(table) = space.and_then(|s| s.table_at(VirtualAddress(address), 3)) else { return FAILED };
+        let Some(table) = space.and_then(|s| s.table_at(VirtualAddress(address), 3)) else {
+            return FAILED;
+        };
         registers::forget_all();
         self.announce_page(Window::Checkpoint, number, table.address().0)
     }
@@ -278,7 +302,14 @@ impl Kernel {
     fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {
         let Some(port) = self.port else { return 0 };
         let number = (number & 0xfff) as u16;
-        port.announce(window, Announcement { task: self.current, number, page: IntermediateAddress(page) });
+        port.announce(
+            window,
+            Announcement {
+                task: self.current,
+                number,
+                page: IntermediateAddress(page),
+            },
+        );
         1
     }
 }

@@ -64,7 +64,10 @@ impl Kernel {
                 continue;
             }
             let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
-            let name = self.tasks.get(usize::from(slot)).map_or("nobody", |task| bundle::text(&task.name));
+            let name = self
+                .tasks
+                .get(usize::from(slot))
+                .map_or("nobody", |task| bundle::text(&task.name));
             log::info!(
                 "memory error {}: {}, {}, charged to {name} ({slot}): {}",
                 self.said,

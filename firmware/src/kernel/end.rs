@@ -56,7 +56,8 @@ impl Guest {
             if task.state == State::Empty {
                 continue;
             }
-            faults += u32::from(matches!(task.state, State::Ended(TaskState::Faulted(_))) || task.damage != 0);
+            faults +=
+                u32::from(matches!(task.state, State::Ended(TaskState::Faulted(_))) || task.damage != 0);
             let report = task.report(u16::try_from(slot).unwrap_or(u16::MAX), aborts);
             self.note(&Note::Task(report));
         }
@@ -69,7 +70,10 @@ impl Guest {
         self.note(&Note::Census(census));
         match (faults, aborts) {
             (0, 0) => log::info!("verdict: clean, no memory error"),
-            (0, _) => log::info!("verdict: survived {aborts} memory errors, {} frames retired", census.retired),
+            (0, _) => log::info!(
+                "verdict: survived {aborts} memory errors, {} frames retired",
+                census.retired
+            ),
             (_, _) => log::info!("verdict: failed, {faults} tasks faulted or found damage"),
         }
         leave(if faults == 0 { End::Done } else { End::Failed })
@@ -80,7 +84,11 @@ fn hexadecimal(value: u64) {
     let mut digits = [0_u8; 16];
     for (place, digit) in digits.iter_mut().enumerate() {
         let nibble = (value >> (60 - 4 * place)) & 0xf;
-        *digit = if nibble < 10 { b'0' + nibble as u8 } else { b'a' + (nibble - 10) as u8 };
+        *digit = if nibble < 10 {
+            b'0' + nibble as u8
+        } else {
+            b'a' + (nibble - 10) as u8
+        };
     }
     uart::write(b"0x");
     uart::write(&digits);

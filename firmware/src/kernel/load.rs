@@ -19,9 +19,17 @@ impl Kernel {
     pub(super) fn spawn(&mut self, program: usize, remedy: Remedy, parent: u16) -> Result<u16, &'static str> {
         self.give_back_dead();
         let slot = (1..self.tasks.len()).find(|slot| self.tasks[*slot].state == State::Empty);
-        let slot = slot.and_then(|slot| u16::try_from(slot).ok()).ok_or("no slot is free for another task")?;
+        let slot = slot
+            .and_then(|slot| u16::try_from(slot).ok())
+            .ok_or("no slot is free for another task")?;
         let name = self.bundle.get(program).ok_or("no such program")?.name;
-        self.tasks[usize::from(slot)] = Task { program, remedy, parent, name, ..Task::EMPTY };
+        self.tasks[usize::from(slot)] = Task {
+            program,
+            remedy,
+            parent,
+            name,
+            ..Task::EMPTY
+        };
         self.load(slot)?;
         self.awaited += 1;
         Ok(slot)
@@ -55,23 +63,35 @@ impl Kernel {
 
     fn image(&mut self, slot: u16, list: &mut FrameList) -> Result<(Space, u64), &'static str> {
         const NO_MEMORY: &str = "no memory is left for another task";
-        let program = self.bundle.get(self.tasks[usize::from(slot)].program).ok_or("no such program")?;
+        let program = self
+            .bundle
+            .get(self.tasks[usize::from(slot)].program)
+            .ok_or("no such program")?;
         let elf = Elf::parse(program.elf).map_err(|_| "a program's ELF image is bad")?;
         let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
         for segment in elf.segments() {
             self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
         }
         for page in 1..=STACK_PAGES {
-            self.page(slot, &space, STACK_TOP - page * PAGE, Access::Write, list).ok_or(NO_MEMORY)?;
+            self.page(slot, &space, STACK_TOP - page * PAGE, Access::Write, list)
+                .ok_or(NO_MEMORY)?;
         }
         if let Some(port) = self.port {
             let window = port.user_page() | tables::USER_DEVICE;
-            space.map(USER_WINDOW, window, &mut self.frames, list).ok_or(NO_MEMORY)?;
+            space
+                .map(USER_WINDOW, window, &mut self.frames, list)
+                .ok_or(NO_MEMORY)?;
         }
         Ok((space, elf.entry))
     }
 
-    fn segment(&mut self, slot: u16, space: &Space, segment: &Segment<'_>, list: &mut FrameList) -> Option<()> {
+    fn segment(
+        &mut self,
+        slot: u16,
+        space: &Space,
+        segment: &Segment<'_>,
+        list: &mut FrameList,
+    ) -> Option<()> {
         for at in (segment.first_page()..segment.end_page()).step_by(PAGE as usize) {
             let frame = self.page(slot, space, at, segment.access, list)?;
             // What of the segment's bytes falls into this page.
@@ -117,6 +137,13 @@ impl Kernel {
     pub(super) fn census(&self, at_end: bool) -> Census {
         let (frames, free, retired) = self.frames.stock();
         let (heap_used, heap) = heap::stock();
-        Census { at_end, frames, free, retired, heap_used, heap }
+        Census {
+            at_end,
+            frames,
+            free,
+            retired,
+            heap_used,
+            heap,
+        }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Parts {
 /// The kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    tasks: Box<[Task; SLOTS]>,
+    tasks: Box<[Task]>,
     frames: FrameTable<'static>,
     bundle: Bundle<'static>,
     gic: Gic,
@@ -96,7 +96,7 @@ impl Guest {
             memory::clear_frame(page);
         }
         let kernel = Kernel {
-            tasks: Box::new([const { Task::EMPTY }; SLOTS]),
+            tasks: (0..SLOTS).map(|_| Task::EMPTY).collect(),
             frames,
             bundle: parts.bundle,
             gic: parts.gic,
@@ -119,7 +119,11 @@ impl Guest {
             own_page,
             idle_since: None,
         };
-        Self { kernel, ledger, journal }
+        Self {
+            kernel,
+            ledger,
+            journal,
+        }
     }
 
     /// Starts the tasks of the boot arguments. The error is a sentence.
@@ -127,7 +131,11 @@ impl Guest {
         let census = self.kernel.census(false);
         self.note(&Note::Census(census));
         for spec in tasks.iter() {
-            let program = self.kernel.bundle.find(spec.program.as_bytes()).ok_or("no program has a name that seawall.tasks has")?;
+            let program = self
+                .kernel
+                .bundle
+                .find(spec.program.as_bytes())
+                .ok_or("no program has a name that seawall.tasks has")?;
             let slot = self.kernel.spawn(program, spec.remedy, 0)?;
             self.note_start(slot);
         }
@@ -138,7 +146,9 @@ impl Guest {
     pub(crate) fn first(&mut self) -> *mut Frame {
         let frame = self.next();
         if self.kernel.counting {
-            self.note(&Note::Booted { instructions: counter::now() });
+            self.note(&Note::Booted {
+                instructions: counter::now(),
+            });
         }
         frame
     }
@@ -149,18 +159,28 @@ impl Guest {
     }
 
     fn note_start(&mut self, slot: u16) {
-        let Some(task) = self.kernel.tasks.get(usize::from(slot)) else { return };
-        let note = Note::Started { task: slot, program: task.name, restarts: task.restarts };
+        let Some(task) = self.kernel.tasks.get(usize::from(slot)) else {
+            return;
+        };
+        let note = Note::Started {
+            task: slot,
+            program: task.name,
+            restarts: task.restarts,
+        };
         self.note(&note);
     }
 }
 
 impl Kernel {
     fn task(&self, slot: u16) -> Option<&Task> {
-        self.tasks.get(usize::from(slot)).filter(|task| task.state != State::Empty)
+        self.tasks
+            .get(usize::from(slot))
+            .filter(|task| task.state != State::Empty)
     }
 
     fn task_mut(&mut self, slot: u16) -> Option<&mut Task> {
-        self.tasks.get_mut(usize::from(slot)).filter(|task| task.state != State::Empty)
+        self.tasks
+            .get_mut(usize::from(slot))
+            .filter(|task| task.state != State::Empty)
     }
 }

@@ -72,7 +72,13 @@ impl Guest {
     /// Puts an accident of the kernel's own on record. The guest ends after this.
     pub(crate) fn record_accident(&mut self, taken: &Snapshot) {
         if let Some(verdict) = engine::judge(taken, &self.kernel, &ByRule) {
-            let _ = engine::apply(&verdict, taken, &mut self.kernel, &mut self.ledger, &mut self.journal);
+            let _ = engine::apply(
+                &verdict,
+                taken,
+                &mut self.kernel,
+                &mut self.ledger,
+                &mut self.journal,
+            );
         }
     }
 
@@ -81,7 +87,13 @@ impl Guest {
         let verdict = engine::judge(taken, &self.kernel, &ByRule)?;
         self.kernel.entered = taken.entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
-        let outcome = engine::apply(&verdict, taken, &mut self.kernel, &mut self.ledger, &mut self.journal);
+        let outcome = engine::apply(
+            &verdict,
+            taken,
+            &mut self.kernel,
+            &mut self.ledger,
+            &mut self.journal,
+        );
         self.kernel.say_later(verdict);
         Some(outcome)
     }
@@ -150,7 +162,8 @@ impl engine::Kernel for Kernel {
     /// The counter has 32 bits, and an abort takes less than they hold.
     #[inline]
     fn now(&self) -> u64 {
-        self.entered.wrapping_add(counter::now().wrapping_sub(self.entered) & 0xffff_ffff)
+        self.entered
+            .wrapping_add(counter::now().wrapping_sub(self.entered) & 0xffff_ffff)
     }
 
     #[inline]
@@ -230,7 +243,11 @@ impl Kernel {
         if !background {
             self.awaited = self.awaited.saturating_sub(1);
         }
-        if parent != 0 && self.task(parent).is_some_and(|task| task.state == State::Waiting(slot)) {
+        if parent != 0
+            && self
+                .task(parent)
+                .is_some_and(|task| task.state == State::Waiting(slot))
+        {
             if let Some(waiting) = self.task_mut(parent) {
                 waiting.state = State::Ready;
                 // It asks again: the call is repeated, and then finds the end.

@@ -125,9 +125,14 @@ impl Kernel {
         }
         let since = *self.idle_since.get_or_insert(timer::ticks());
         let aborts = self.aborts;
-        let all_on = self.tasks.iter().filter(|task| task.counts && !matches!(task.state, State::Ended(_))).all(
-            |task| task.seen_abort == aborts && task.progress > task.progress_at_abort || aborts == 0 && task.progress > 1,
-        );
+        let all_on = self
+            .tasks
+            .iter()
+            .filter(|task| task.counts && !matches!(task.state, State::Ended(_)))
+            .all(|task| {
+                task.seen_abort == aborts && task.progress > task.progress_at_abort
+                    || aborts == 0 && task.progress > 1
+            });
         let alive = self.ready | self.sleeping != 0;
         all_on || !alive || timer::ticks() - since > PATIENCE_SECONDS * timer::frequency()
     }

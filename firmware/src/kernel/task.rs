@@ -83,13 +83,19 @@ impl Task {
         match self.remedy {
             Remedy::Kill => Rule::Kill,
             Remedy::Isolate => Rule::Isolate,
-            Remedy::Restart(limit) => Rule::Restart { left: limit.saturating_sub(self.restarts) },
+            Remedy::Restart(limit) => Rule::Restart {
+                left: limit.saturating_sub(self.restarts),
+            },
         }
     }
 
     /// Progress when the last of `aborts` came: what it has now, if it has reported none since.
     pub(crate) fn progress_at_last_abort(&self, aborts: u64) -> u64 {
-        if self.seen_abort == aborts { self.progress_at_abort } else { self.progress }
+        if self.seen_abort == aborts {
+            self.progress_at_abort
+        } else {
+            self.progress
+        }
     }
 
     /// How it stands.

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "programs call the kernel and touch memory by instruction")]
+#![expect(
+    unsafe_code,
+    reason = "programs call the kernel and touch memory by instruction"
+)]
 //! What the guest's programs share: the way in, the calls, and the touches that meet an abort.
 //!
 //! Each program under `src/bin` is one way to meet a memory error. It announces its checkpoint 1, which names the page
@@ -42,7 +45,9 @@ macro_rules! program {
 pub fn call(number: u64, a: u64, b: u64, c: u64) -> u64 {
     let result;
     // SAFETY: the kernel keeps every register but x0, and writes no memory of the program.
-    unsafe { asm!("svc #0", inlateout("x0") a => result, in("x1") b, in("x2") c, in("x8") number, options(nostack)) };
+    unsafe {
+        asm!("svc #0", inlateout("x0") a => result, in("x1") b, in("x2") c, in("x8") number, options(nostack))
+    };
     result
 }
 
@@ -76,7 +81,24 @@ pub fn progress(count: u64, damage: u64) {
 /// A page at a fixed address, for programs that ask for it by linking it in: see `program.ld`.
 #[repr(C, align(4096))]
 #[derive(Debug)]
-pub struct Page(pub [u64; 512]);
+pub struct Page([u64; 512]);
+
+/// What the words at a page's beginning hold.
+pub const MARK: u64 = 0x5ea;
+
+impl Page {
+    /// A page whose first 32 words hold [`MARK`]: the rest is zero, and so takes no room in the program's image.
+    #[must_use]
+    pub const fn marked() -> Self {
+        let mut words = [0; 512];
+        let mut index = 0;
+        while index < 32 {
+            words[index] = MARK;
+            index += 1;
+        }
+        Self(words)
+    }
+}
 
 /// Address of the page in `.target`.
 pub const TARGET: u64 = 0x5000_0000;

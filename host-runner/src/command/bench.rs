@@ -55,10 +55,17 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
     let measures = measures(&Evidence::gather(&run));
     let unmeasured = measures.iter().any(|measure| measure.value.is_none());
     if unmeasured {
-        eprintln!("seawall: the guest did not report every figure; the run ended as {:?}", run.end);
-        escape::lines(&run.console).iter().for_each(|line| eprintln!("guest: {line}"));
+        eprintln!(
+            "seawall: the guest did not report every figure; the run ended as {:?}",
+            run.end
+        );
+        escape::lines(&run.console)
+            .iter()
+            .for_each(|line| eprintln!("guest: {line}"));
     }
-    let over = measures.iter().any(|measure| measure.value.is_some_and(|value| value > measure.limit));
+    let over = measures
+        .iter()
+        .any(|measure| measure.value.is_some_and(|value| value > measure.limit));
     let nothing = measures.iter().all(|measure| measure.value.is_none());
     let format = match arguments.format {
         BenchFormat::Text => Format::Text,
@@ -66,7 +73,9 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
     };
     let mut renderer = renderer(format);
     let mut out = anstream::AutoStream::new(std::io::stdout(), arguments.color.anstream());
-    let written = measures.into_iter().try_for_each(|measure| renderer.event(&Event::Measure(measure), &mut out));
+    let written = measures
+        .into_iter()
+        .try_for_each(|measure| renderer.event(&Event::Measure(measure), &mut out));
     match complain::about_writing(written) {
         Exit::Pass if over => Exit::Fail,
         Exit::Pass if nothing => Exit::Skipped,
@@ -93,22 +102,36 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
         memory_bytes: MEMORY,
         boot_arguments: "seawall.tasks=bench,bystander,bystander",
         plan,
-        limits: Limits { wall: Duration::from_secs(60), ..Limits::default() },
+        limits: Limits {
+            wall: Duration::from_secs(60),
+            ..Limits::default()
+        },
     };
     Qemu::find(&place.folder())?.run(&request)
 }
 
 fn measures(evidence: &Evidence) -> Vec<Measure> {
     let measured = FIGURES.iter().map(|(number, name, limit)| {
-        let values = evidence.measures.iter().filter(|(known, _)| known == number).map(|(_, value)| *value);
+        let values = evidence
+            .measures
+            .iter()
+            .filter(|(known, _)| known == number)
+            .map(|(_, value)| *value);
         // Of several rounds the dearest counts; zero is what a counter reads that does not count.
         measure(name, values.max(), *limit)
     });
-    measured.chain([measure(BOOT.0, evidence.booted, BOOT.1)]).collect()
+    measured
+        .chain([measure(BOOT.0, evidence.booted, BOOT.1)])
+        .collect()
 }
 
 fn measure(name: &str, value: Option<u64>, limit: u64) -> Measure {
-    Measure { name: name.into(), value: value.filter(|value| *value != 0), unit: "instructions".into(), limit }
+    Measure {
+        name: name.into(),
+        value: value.filter(|value| *value != 0),
+        unit: "instructions".into(),
+        limit,
+    }
 }
 
 #[cfg(test)]
@@ -117,8 +140,15 @@ mod tests {
 
     #[test]
     fn the_dearest_round_counts_and_zero_is_not_measured() {
-        let evidence = Evidence { measures: vec![(1, 40), (1, 58), (2, 0)], booted: Some(7), ..Evidence::default() };
-        let values: Vec<_> = measures(&evidence).iter().map(|measure| (measure.value, measure.limit)).collect();
+        let evidence = Evidence {
+            measures: vec![(1, 40), (1, 58), (2, 0)],
+            booted: Some(7),
+            ..Evidence::default()
+        };
+        let values: Vec<_> = measures(&evidence)
+            .iter()
+            .map(|measure| (measure.value, measure.limit))
+            .collect();
         assert_eq!(values, [(Some(58), 60), (None, 600), (Some(7), 300_000)]);
     }
 }

@@ -29,7 +29,10 @@ pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
 
 /// Something that the host lacks.
 pub fn about_missing(backend: &str, missing: &Missing) {
-    eprintln!("error: missing for backend {backend}: {}", escape::text(&missing.what));
+    eprintln!(
+        "error: missing for backend {backend}: {}",
+        escape::text(&missing.what)
+    );
     if !missing.fix.is_empty() {
         eprintln!("  fix: {}", escape::text(&missing.fix));
     }

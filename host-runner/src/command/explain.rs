@@ -105,10 +105,16 @@ pub fn json(register: Register, value: u64, explanation: &Explanation) -> Value 
     object.insert("register".into(), register.word().into());
     object.insert("value".into(), format!("{value:#x}").into());
     object.insert("class".into(), explanation.class.into());
-    object.insert("severity".into(), explanation.severity.map(|severity| severity.name()).into());
+    object.insert(
+        "severity".into(),
+        explanation.severity.map(|severity| severity.name()).into(),
+    );
     object.insert("summary".into(), explanation.summary.to_string().into());
     for key in KEYS {
-        let field = explanation.fields.iter().find(|field| field.name == key && field.absent.is_none());
+        let field = explanation
+            .fields
+            .iter()
+            .find(|field| field.name == key && field.absent.is_none());
         object.insert(key.into(), field.map(|field| field.value).into());
     }
     if register == Register::Esr {
@@ -133,9 +139,19 @@ pub struct Parsed {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Parsed, String> {
-    let trimmed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '.' | ':' | '(' | ')' | '[' | ']'));
+    let trimmed = text.trim_matches(|c: char| {
+        c.is_whitespace()
+            || matches!(
+                c,
+                '"' | '\'' | '`' | ',' | ';' | '.' | ':' | '(' | ')' | '[' | ']'
+            )
+    });
     let prefixed = trimmed.strip_prefix("0x").or_else(|| trimmed.strip_prefix("0X"));
-    let digits: String = prefixed.unwrap_or(trimmed).chars().filter(|c| *c != '_').collect();
+    let digits: String = prefixed
+        .unwrap_or(trimmed)
+        .chars()
+        .filter(|c| *c != '_')
+        .collect();
     if digits.is_empty() {
         return Err("there is no value".into());
     }
@@ -143,18 +159,32 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
         return Err(format!("`{}` is not a hexadecimal digit", wrong.escape_default()));
     }
     let significant = digits.trim_start_matches('0');
-    let decimal = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let decimal = digits
+        .bytes()
+        .all(|digit| digit.is_ascii_digit())
+        .then(|| digits.parse::<u64>().ok())
+        .flatten();
     if significant.len() > 16 {
         // Too long for hexadecimal, so it cannot have been meant so.
         return match (decimal, prefixed) {
-            (Some(value), None) => Ok(Parsed { value, note: Some(format!("read as decimal: {value:#x}")) }),
-            _ => Err(format!("{} hexadecimal digits are more than 64 bits", significant.len())),
+            (Some(value), None) => Ok(Parsed {
+                value,
+                note: Some(format!("read as decimal: {value:#x}")),
+            }),
+            _ => Err(format!(
+                "{} hexadecimal digits are more than 64 bits",
+                significant.len()
+            )),
         };
     }
-    let value = if significant.is_empty() { 0 } else { u64::from_str_radix(significant, 16).map_err(|error| error.to_string())? };
-    let note = decimal.filter(|_| prefixed.is_none() && value > 9).map(|decimal| {
-        format!("read as hexadecimal, {value:#x}; if it is decimal, ask for {decimal:#x}")
-    });
+    let value = if significant.is_empty() {
+        0
+    } else {
+        u64::from_str_radix(significant, 16).map_err(|error| error.to_string())?
+    };
+    let note = decimal
+        .filter(|_| prefixed.is_none() && value > 9)
+        .map(|decimal| format!("read as hexadecimal, {value:#x}; if it is decimal, ask for {decimal:#x}"));
     Ok(Parsed { value, note })
 }
 

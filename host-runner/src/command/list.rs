@@ -77,16 +77,34 @@ fn listed(scenario: &Scenario) -> Listed<'_> {
         cites: &scenario.cites,
         linux: scenario.linux.as_deref(),
         tags: &scenario.tags,
-        backends: scenario.platforms.iter().map(|platform| platform.word()).collect(),
+        backends: scenario
+            .platforms
+            .iter()
+            .map(|platform| platform.word())
+            .collect(),
         file: &scenario.file,
     }
 }
 
 fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
-    let width = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
+    let width = scenarios
+        .iter()
+        .map(|scenario| scenario.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for scenario in scenarios {
-        let tags = if scenario.tags.is_empty() { String::new() } else { format!("  [{}]", scenario.tags.join(", ")) };
-        writeln!(out, "{:<width$}  {}{}", scenario.name.bold(), scenario.title, tags.dimmed())?;
+        let tags = if scenario.tags.is_empty() {
+            String::new()
+        } else {
+            format!("  [{}]", scenario.tags.join(", "))
+        };
+        writeln!(
+            out,
+            "{:<width$}  {}{}",
+            scenario.name.bold(),
+            scenario.title,
+            tags.dimmed()
+        )?;
     }
     Ok(())
 }

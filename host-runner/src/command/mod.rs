@@ -82,7 +82,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 124 timeout.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 124 timeout.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

@@ -16,15 +16,32 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         .collect();
     let found = &case.evidence.aborts;
     if expected.len() != found.len() {
-        findings.add("aborts", "the journal", format_args!("{} aborts", expected.len()), found.len());
+        findings.add(
+            "aborts",
+            "the journal",
+            format_args!("{} aborts", expected.len()),
+            found.len(),
+        );
     }
     for (index, (expected, abort)) in expected.iter().zip(found).enumerate() {
-        let incident = case.incidents.iter().find(|incident| incident.abort.is_some_and(|(at, _)| at == index));
+        let incident = case
+            .incidents
+            .iter()
+            .find(|incident| incident.abort.is_some_and(|(at, _)| at == index));
         one(case, findings, expected, abort, incident);
     }
     for abort in found.iter().skip(expected.len()) {
-        let got = format!("ESR {:#x}, decision {}", syndrome(&abort.record), abort.record.decision.name());
-        findings.add("abort-unexpected", format_args!("record {}", abort.sequence), "no abort", got);
+        let got = format!(
+            "ESR {:#x}, decision {}",
+            syndrome(&abort.record),
+            abort.record.decision.name()
+        );
+        findings.add(
+            "abort-unexpected",
+            format_args!("record {}", abort.sequence),
+            "no abort",
+            got,
+        );
     }
 }
 
@@ -36,7 +53,13 @@ pub(super) fn syndrome(record: &AbortRecord) -> u64 {
     }
 }
 
-fn one(case: &Case<'_>, findings: &mut Findings, expected: &ExpectedAbort, abort: &Recorded, incident: Option<&Incident>) {
+fn one(
+    case: &Case<'_>,
+    findings: &mut Findings,
+    expected: &ExpectedAbort,
+    abort: &Recorded,
+    incident: Option<&Incident>,
+) {
     let record = &abort.record;
     let at = format!("record {}", abort.sequence);
     let (wanted, frame, because) = expected.under(case.kvm);
@@ -45,18 +68,35 @@ fn one(case: &Case<'_>, findings: &mut Findings, expected: &ExpectedAbort, abort
     if syndrome(record) != wanted {
         let because = because.map(|because| format!(" ({because})")).unwrap_or_default();
         let wanted = format!("{wanted:#010x}{because}");
-        findings.add("syndrome", &at, wanted, format_args!("{:#010x}", syndrome(record)));
+        findings.add(
+            "syndrome",
+            &at,
+            wanted,
+            format_args!("{:#010x}", syndrome(record)),
+        );
     }
     findings.compare("severity", &at, expected.severity.word(), record.severity.name());
-    findings.compare("decision", &at, expected.decision.word().replace('-', " ").as_str(), record.decision.name());
+    findings.compare(
+        "decision",
+        &at,
+        expected.decision.word().replace('-', " ").as_str(),
+        record.decision.name(),
+    );
     let far = record.valid_far().map(|address| address.0);
     match (expected.far, far) {
         (Far::Invalid, None) | (Far::Any, Some(_)) => {}
         (Far::Exactly(wanted), Some(address)) if wanted == address => {}
-        (wanted, got) => findings.add("far", &at, far_text(wanted), got.map_or("no valid address".into(), hex)),
+        (wanted, got) => findings.add(
+            "far",
+            &at,
+            far_text(wanted),
+            got.map_or("no valid address".into(), hex),
+        ),
     }
     charged(case, findings, expected, abort, incident);
-    let announced = incident.and_then(|incident| incident.injection).map(|event| event.ipa >> 12);
+    let announced = incident
+        .and_then(|incident| incident.injection)
+        .map(|event| event.ipa >> 12);
     let got = record.frame.map(|frame| frame.0);
     let fits = match frame {
         Frame::Announced => got.is_some() && got == announced,
@@ -85,7 +125,9 @@ fn charged(
     let slot = abort.record.charged().map(|TaskId(slot)| slot);
     let program = slot.map(|slot| {
         let started = case.evidence.program_at(slot, abort.sequence);
-        started.or_else(|| case.scenario.guest.program(slot)).unwrap_or("a task that was never started")
+        started
+            .or_else(|| case.scenario.guest.program(slot))
+            .unwrap_or("a task that was never started")
     });
     if program != expected.task.as_deref() {
         let got = match (program, slot) {
@@ -95,7 +137,9 @@ fn charged(
         findings.add("charged", &at, expected.task.as_deref().unwrap_or("nobody"), got);
         return;
     }
-    let announced = incident.and_then(|incident| incident.injection).map(|event| event.task);
+    let announced = incident
+        .and_then(|incident| incident.injection)
+        .map(|event| event.task);
     if let (Some(slot), Some(announced)) = (slot, announced)
         && slot != announced
     {

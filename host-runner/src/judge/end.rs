@@ -13,9 +13,19 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         RunEnd::Reset => findings.add("run-end", "the run", "power off", "a reset"),
         RunEnd::TimedOut => {
             let limit = case.scenario.timeout.as_secs();
-            findings.add("run-end", "the run", format_args!("power off within {limit} s"), "still running");
+            findings.add(
+                "run-end",
+                "the run",
+                format_args!("power off within {limit} s"),
+                "still running",
+            );
         }
-        RunEnd::Flooded => findings.add("run-end", "the run", "power off", "more on the console than a guest may write"),
+        RunEnd::Flooded => findings.add(
+            "run-end",
+            "the run",
+            "power off",
+            "more on the console than a guest may write",
+        ),
         RunEnd::Stuck(reason) => findings.add("run-end", "the run", "power off", escape::text(reason)),
     }
     let expected = case.scenario.expect.end;
@@ -31,7 +41,12 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     let console = String::from_utf8_lossy(&case.run.console);
     for wanted in &case.scenario.expect.console {
         if !console.contains(wanted.as_str()) {
-            findings.add("console", "the console", format_args!("`{wanted}`"), "no such text");
+            findings.add(
+                "console",
+                "the console",
+                format_args!("`{wanted}`"),
+                "no such text",
+            );
         }
     }
     if expected == GuestEnd::Halted && !console.to_lowercase().contains("epitaph") {
@@ -39,7 +54,10 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     }
     journal(case, findings);
     for event in &case.evidence.refused {
-        let got = format!("an access at offset {:#x}, value {:#x}", event.ipa, event.syndrome);
+        let got = format!(
+            "an access at offset {:#x}, value {:#x}",
+            event.ipa, event.syndrome
+        );
         findings.add("port", "the replay port", "accesses to its registers alone", got);
     }
     for event in &case.evidence.stuck {
@@ -54,9 +72,16 @@ fn journal(case: &Case<'_>, findings: &mut Findings) {
         findings.add("journal", "the journal", "a readable one", error);
     }
     findings.compare("journal-lost", "the journal", 0, evidence.lost);
-    for (check, numbers) in [("journal-torn", &evidence.torn), ("journal-unknown", &evidence.unknown)] {
+    for (check, numbers) in [
+        ("journal-torn", &evidence.torn),
+        ("journal-unknown", &evidence.unknown),
+    ] {
         for number in numbers {
-            let got = if check == "journal-torn" { "half-written" } else { "without a meaning" };
+            let got = if check == "journal-torn" {
+                "half-written"
+            } else {
+                "without a meaning"
+            };
             findings.add(check, format_args!("record {number}"), "a whole record", got);
         }
     }

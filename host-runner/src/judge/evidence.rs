@@ -96,8 +96,13 @@ impl Evidence {
     /// The program in a slot when record `sequence` was written, as far as the journal tells.
     #[must_use]
     pub fn program_at(&self, slot: u16, sequence: u64) -> Option<&str> {
-        let starts = self.started.iter().filter(|start| start.slot == slot && start.sequence < sequence);
-        starts.max_by_key(|start| start.sequence).map(|start| start.program.as_str())
+        let starts = self
+            .started
+            .iter()
+            .filter(|start| start.slot == slot && start.sequence < sequence);
+        starts
+            .max_by_key(|start| start.sequence)
+            .map(|start| start.program.as_str())
     }
 
     fn take(&mut self, entry: journal::Entry) {
@@ -112,7 +117,11 @@ impl Evidence {
                 Note::Census(census) => self.census_start = Some(census),
                 Note::Measure { number, value } => self.measures.push((number, value)),
                 Note::Started { task, program, .. } => {
-                    self.started.push(Started { sequence, slot: task, program: name(&program) });
+                    self.started.push(Started {
+                        sequence,
+                        slot: task,
+                        program: name(&program),
+                    });
                 }
                 Note::Booted { instructions } => self.booted = Some(instructions),
                 // Newer notes say nothing that this judge could hold against a scenario.

@@ -32,19 +32,31 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     for abort in &evidence.aborts {
         let slot = abort.record.charged().map(|TaskId(slot)| slot);
         let kind = kind(abort);
-        answers.push(take(&mut open, |event| event.what == kind && Some(event.task) == slot));
+        answers.push(take(&mut open, |event| {
+            event.what == kind && Some(event.task) == slot
+        }));
     }
     for (index, (abort, answer)) in evidence.aborts.iter().zip(answers).enumerate() {
         let kind = kind(abort);
         let injection = answer.or_else(|| take(&mut open, |event| event.what == kind));
         let given = injection.and_then(|injection| {
-            take(&mut delivered, |event| event.ipa >> 12 == injection.ipa >> 12 && kind == What::Opened)
+            take(&mut delivered, |event| {
+                event.ipa >> 12 == injection.ipa >> 12 && kind == What::Opened
+            })
         });
-        incidents.push(Incident { injection, delivered: given, abort: Some((index, *abort)) });
+        incidents.push(Incident {
+            injection,
+            delivered: given,
+            abort: Some((index, *abort)),
+        });
     }
     for injection in open.into_iter().flatten() {
         let given = take(&mut delivered, |event| event.ipa >> 12 == injection.ipa >> 12);
-        incidents.push(Incident { injection: Some(injection), delivered: given, abort: None });
+        incidents.push(Incident {
+            injection: Some(injection),
+            delivered: given,
+            abort: None,
+        });
     }
     incidents
 }
@@ -57,5 +69,8 @@ fn kind(abort: &Recorded) -> What {
 }
 
 fn take(events: &mut [Option<Event>], wanted: impl Fn(&Event) -> bool) -> Option<Event> {
-    events.iter_mut().find(|event| event.as_ref().is_some_and(&wanted))?.take()
+    events
+        .iter_mut()
+        .find(|event| event.as_ref().is_some_and(&wanted))?
+        .take()
 }

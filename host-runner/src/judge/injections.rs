@@ -9,22 +9,30 @@ use crate::scenario::boot;
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     let scenario = case.scenario;
     // A checked scenario has a plan.
-    let Ok((plan, _)) = boot::plan(&scenario.guest, &scenario.injections) else { return };
+    let Ok((plan, _)) = boot::plan(&scenario.guest, &scenario.injections) else {
+        return;
+    };
     let steps: Vec<_> = plan.steps().collect();
     for (index, step) in steps.iter().enumerate() {
         let what = match step.injection {
             Injection::Hole => What::Opened,
             Injection::SError { .. } => What::Pended,
         };
-        let fired = case.evidence.injections.iter().filter(|event| {
-            event.what == what && event.step.map(usize::from) == Some(index)
-        });
-        let slot = step.task.map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));
+        let fired = case
+            .evidence
+            .injections
+            .iter()
+            .filter(|event| event.what == what && event.step.map(usize::from) == Some(index));
+        let slot = step
+            .task
+            .map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));
         let at = format!("step {index} ({slot}, checkpoint {})", step.number);
         findings.compare("injected", at, u64::from(step.times), fired.count() as u64);
     }
-    let foreign = case.evidence.injections.iter().filter(|event| {
-        event.step.is_none_or(|step| usize::from(step) >= steps.len())
-    });
+    let foreign = case
+        .evidence
+        .injections
+        .iter()
+        .filter(|event| event.step.is_none_or(|step| usize::from(step) >= steps.len()));
     findings.compare("injected", "without a step of the plan", 0, foreign.count());
 }

@@ -48,7 +48,11 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: expected {}, got {}", self.check, self.at, self.expected, self.got)
+        write!(
+            f,
+            "{}: {}: expected {}, got {}",
+            self.check, self.at, self.expected, self.got
+        )
     }
 }
 
@@ -78,11 +82,21 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     let evidence = Evidence::gather(run);
     let incidents = incidents::pair(&evidence);
     let mut findings = Findings::default();
-    let case = Case { scenario, run, kvm, evidence: &evidence, incidents: &incidents };
+    let case = Case {
+        scenario,
+        run,
+        kvm,
+        evidence: &evidence,
+        incidents: &incidents,
+    };
     end::check(&case, &mut findings);
     injections::check(&case, &mut findings);
-    aborts::check(&case, &mut findings);
-    if scenario.expect.end == GuestEnd::Done {
+    // Without a journal all else would be missing too, and say nothing more.
+    let has_journal = evidence.journal_error.is_none();
+    if has_journal {
+        aborts::check(&case, &mut findings);
+    }
+    if has_journal && scenario.expect.end == GuestEnd::Done {
         tasks::check(&case, &mut findings);
         stock::check(&case, &mut findings);
     }
@@ -92,7 +106,11 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
         (_, true) => Outcome::Pass,
         (_, false) => Outcome::Fail,
     };
-    Judged { verdict: Verdict { outcome, findings }, evidence, incidents }
+    Judged {
+        verdict: Verdict { outcome, findings },
+        evidence,
+        incidents,
+    }
 }
 
 /// What every check looks at.
@@ -115,10 +133,21 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, check: &'static str, at: impl fmt::Display, expected: impl fmt::Display, got: impl fmt::Display) {
+    fn add(
+        &mut self,
+        check: &'static str,
+        at: impl fmt::Display,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) {
         if self.kept.iter().filter(|finding| finding.check == check).count() < MOST_OF_A_KIND {
             let (at, expected, got) = (at.to_string(), expected.to_string(), got.to_string());
-            self.kept.push(Finding { check, at, expected, got });
+            self.kept.push(Finding {
+                check,
+                at,
+                expected,
+                got,
+            });
         } else if let Some((_, count)) = self.more.iter_mut().find(|(known, _)| *known == check) {
             *count += 1;
         } else {
@@ -127,7 +156,13 @@ impl Findings {
     }
 
     /// Adds a finding when the two differ.
-    fn compare<T: PartialEq + fmt::Display>(&mut self, check: &'static str, at: impl fmt::Display, expected: T, got: T) {
+    fn compare<T: PartialEq + fmt::Display>(
+        &mut self,
+        check: &'static str,
+        at: impl fmt::Display,
+        expected: T,
+        got: T,
+    ) {
         if expected != got {
             self.add(check, at, expected, got);
         }

@@ -10,7 +10,12 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     let guest = &case.scenario.guest;
     for (slot, program) in (1..).zip(&guest.tasks) {
         let at = format!("{program} (slot {slot})");
-        let reports: Vec<&TaskReport> = case.evidence.reports.iter().filter(|report| report.task == slot).collect();
+        let reports: Vec<&TaskReport> = case
+            .evidence
+            .reports
+            .iter()
+            .filter(|report| report.task == slot)
+            .collect();
         match reports.as_slice() {
             [] => findings.add("report", at, "a report at the end", "none"),
             [report] => own(case, findings, &at, program, report),
@@ -29,12 +34,19 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     if case.incidents.iter().any(|incident| incident.injection.is_some()) {
-        let sound = case.evidence.reports.iter().filter(|report| {
-            guest.program(report.task) == Some(BYSTANDER) && report.damage == 0
-        });
+        let sound = case
+            .evidence
+            .reports
+            .iter()
+            .filter(|report| guest.program(report.task) == Some(BYSTANDER) && report.damage == 0);
         let sound = sound.count();
         if sound < 2 {
-            findings.add("bystanders", "the guest", "at least two bystanders unharmed", sound);
+            findings.add(
+                "bystanders",
+                "the guest",
+                "at least two bystanders unharmed",
+                sound,
+            );
         }
     }
 }
@@ -73,6 +85,8 @@ pub(crate) fn state_text(state: TaskState) -> String {
         TaskState::Exited(code) if code != 0 => format!("exited with code {code}"),
         TaskState::Faulted(class) => format!("faulted (class {class:#x})"),
         TaskState::Unknown(number) => format!("state {number}, which means nothing"),
-        TaskState::Alive | TaskState::Exited(_) | TaskState::Killed | TaskState::Isolated => state.name().to_owned(),
+        TaskState::Alive | TaskState::Exited(_) | TaskState::Killed | TaskState::Isolated => {
+            state.name().to_owned()
+        }
     }
 }

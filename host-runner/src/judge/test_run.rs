@@ -91,11 +91,20 @@ pub(crate) fn abort(slot: u16, frame: u64) -> AbortRecord {
 }
 
 pub(crate) fn opened(step: u16, slot: u16, frame: u64) -> Event {
-    Event { step: Some(step), task: slot, number: 1, ipa: frame << 12, ..Event::of(What::Opened) }
+    Event {
+        step: Some(step),
+        task: slot,
+        number: 1,
+        ipa: frame << 12,
+        ..Event::of(What::Opened)
+    }
 }
 
 pub(crate) fn ended(end: End) -> Event {
-    Event { ipa: end.to_word(), ..Event::of(What::End) }
+    Event {
+        ipa: end.to_word(),
+        ..Event::of(What::End)
+    }
 }
 
 pub(crate) fn task(slot: u16, name: &str, state: TaskState) -> TaskReport {
@@ -114,13 +123,26 @@ pub(crate) fn task(slot: u16, name: &str, state: TaskState) -> TaskReport {
 }
 
 pub(crate) fn census(at_end: bool, free: u64, retired: u64) -> Note {
-    Note::Census(Census { at_end, frames: 16_000, free, retired, heap_used: 4096, heap: 65_536 })
+    Note::Census(Census {
+        at_end,
+        frames: 16_000,
+        free,
+        retired,
+        heap_used: 4096,
+        heap: 65_536,
+    })
 }
 
 impl Story {
     /// A run that passes.
     pub(crate) fn load() -> Self {
-        let started = |slot, name| Item::Note(Note::Started { task: slot, program: program(name), restarts: 0 });
+        let started = |slot, name| {
+            Item::Note(Note::Started {
+                task: slot,
+                program: program(name),
+                restarts: 0,
+            })
+        };
         Self {
             scenario: parse("load.toml", LOAD).unwrap(),
             end: RunEnd::PoweredOff,
@@ -179,7 +201,10 @@ impl Story {
                 }
             }
         }
-        let bytes = words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+        let bytes = words
+            .iter()
+            .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
+            .collect();
         Run {
             end: self.end.clone(),
             console: self.console.clone(),

@@ -64,12 +64,22 @@ fn the_journal_must_be_there_and_whole() {
     let mut run = story.run();
     // The number of record 6, a note about a task, never stored.
     run.journal.as_mut().unwrap()[128 + 5 * 128] = 0;
-    let checks: Vec<_> = judge(&story.scenario, &run, None).verdict.findings.iter().map(|f| f.check).collect();
+    let checks: Vec<_> = judge(&story.scenario, &run, None)
+        .verdict
+        .findings
+        .iter()
+        .map(|f| f.check)
+        .collect();
     assert_eq!(checks, ["journal-torn", "report"]);
     // Byte 5 of word 1: a decision that does not exist.
     let mut run = story.run();
     run.journal.as_mut().unwrap()[128 + 4 * 128 + 8 + 5] = 99;
-    let checks: Vec<_> = judge(&story.scenario, &run, None).verdict.findings.iter().map(|f| f.check).collect();
+    let checks: Vec<_> = judge(&story.scenario, &run, None)
+        .verdict
+        .findings
+        .iter()
+        .map(|f| f.check)
+        .collect();
     assert_eq!(checks, ["journal-unknown", "aborts"]);
     // Room for six of nine records: three are lost, one of them the first census.
     spoilt(&["journal-lost", "census"], |story| story.capacity = 6);
@@ -77,15 +87,30 @@ fn the_journal_must_be_there_and_whole() {
 
 #[test]
 fn what_the_replayer_saw_counts() {
-    spoilt(&["port"], |story| story.events.push(Event { ipa: 0x48, ..Event::of(What::Refused) }));
+    spoilt(&["port"], |story| {
+        story.events.push(Event {
+            ipa: 0x48,
+            ..Event::of(What::Refused)
+        })
+    });
     spoilt(&["stuck"], |story| story.events.push(Event::of(What::Stuck)));
     spoilt(&["events-lost"], |story| story.events_lost = 1);
     // Never injected, and yet an abort.
     spoilt(&["injected", "frame"], |story| {
         story.events.remove(1);
     });
-    spoilt(&["injected"], |story| story.events.insert(2, opened(0, 1, FRAME + 1)));
-    spoilt(&["injected"], |story| story.events.insert(2, Event { step: None, ..opened(0, 1, FRAME + 1) }));
+    spoilt(&["injected"], |story| {
+        story.events.insert(2, opened(0, 1, FRAME + 1))
+    });
+    spoilt(&["injected"], |story| {
+        story.events.insert(
+            2,
+            Event {
+                step: None,
+                ..opened(0, 1, FRAME + 1)
+            },
+        )
+    });
 }
 
 #[test]
@@ -93,27 +118,39 @@ fn each_field_of_a_record_counts() {
     spoilt(&["cause", "frame"], |story| story.abort().cause = Cause::SError);
     spoilt(&["from"], |story| story.abort().from = Level::El1);
     spoilt(&["syndrome"], |story| story.abort().esr = 0x9200_0017);
-    spoilt(&["severity"], |story| story.abort().severity = Severity::Restartable);
+    spoilt(&["severity"], |story| {
+        story.abort().severity = Severity::Restartable
+    });
     spoilt(&["decision"], |story| story.abort().decision = Decision::CarryOn);
     spoilt(&["far"], |story| story.abort().far = 0x5000_0044);
     spoilt(&["far"], |story| story.abort().flags = Flags::NONE);
-    spoilt(&["frame"], |story| story.abort().frame = Some(FrameNumber(FRAME + 1)));
+    spoilt(&["frame"], |story| {
+        story.abort().frame = Some(FrameNumber(FRAME + 1))
+    });
     spoilt(&["frame"], |story| story.abort().frame = None);
-    spoilt(&["charged"], |story| story.abort().origin = Origin::Task(TaskId(2)));
-    spoilt(&["charged"], |story| story.abort().origin = Origin::Task(TaskId(40)));
+    spoilt(&["charged"], |story| {
+        story.abort().origin = Origin::Task(TaskId(2))
+    });
+    spoilt(&["charged"], |story| {
+        story.abort().origin = Origin::Task(TaskId(40))
+    });
     spoilt(&["charged"], |story| story.abort().origin = Origin::Kernel);
 }
 
 #[test]
 fn aborts_beyond_and_below_the_expected_count() {
-    spoilt(&["aborts", "abort-unexpected"], |story| story.items.insert(5, Item::Abort(abort(1, FRAME))));
+    spoilt(&["aborts", "abort-unexpected"], |story| {
+        story.items.insert(5, Item::Abort(abort(1, FRAME)))
+    });
     spoilt(&["aborts"], |story| {
         story.items.remove(4);
     });
     // A thousand findings of a kind stay readable.
     let mut story = Story::load();
     story.capacity = 4096;
-    story.items.splice(5..5, (0..1000).map(|_| Item::Abort(abort(1, FRAME))));
+    story
+        .items
+        .splice(5..5, (0..1000).map(|_| Item::Abort(abort(1, FRAME))));
     let findings = story.judged().verdict.findings;
     assert_eq!(findings.len(), 1 + 6 + 1);
     assert_eq!(findings[7].got, "994 more of this kind");
@@ -122,13 +159,22 @@ fn aborts_beyond_and_below_the_expected_count() {
 #[test]
 fn of_two_victims_each_is_charged_for_its_own_page() {
     let text = LOAD
-        .replace(r#"["load", "bystander", "bystander"]"#, r#"["load", "load", "bystander", "bystander"]"#)
+        .replace(
+            r#"["load", "bystander", "bystander"]"#,
+            r#"["load", "load", "bystander", "bystander"]"#,
+        )
         .replace("decision = \"kill\"", "decision = \"kill\"\ntimes = 2");
     let mut story = Story::load();
     story.scenario = parse("two.toml", &text).unwrap();
-    story.items[2] = Item::Note(Note::Started { task: 2, program: super::test_run::program("load"), restarts: 0 });
+    story.items[2] = Item::Note(Note::Started {
+        task: 2,
+        program: super::test_run::program("load"),
+        restarts: 0,
+    });
     story.items[6] = Item::Note(Note::Task(task(2, "load", TaskState::Killed)));
-    story.items.insert(8, Item::Note(Note::Task(task(4, "bystander", TaskState::Alive))));
+    story
+        .items
+        .insert(8, Item::Note(Note::Task(task(4, "bystander", TaskState::Alive))));
     story.events = vec![opened(0, 1, FRAME), opened(1, 2, FRAME + 1), ended(End::Done)];
     story.final_census().retired = 2;
     story.final_census().free = 14_998;
@@ -138,7 +184,13 @@ fn of_two_victims_each_is_charged_for_its_own_page() {
     assert_eq!(story.judged().verdict.findings, vec![]);
     // Charged both to the first: the second one's frame tells.
     story.items[4] = Item::Abort(abort(1, FRAME + 1));
-    let checks: Vec<_> = story.judged().verdict.findings.iter().map(|finding| finding.check).collect();
+    let checks: Vec<_> = story
+        .judged()
+        .verdict
+        .findings
+        .iter()
+        .map(|finding| finding.check)
+        .collect();
     assert_eq!(checks, ["frame", "charged", "frame"]);
 }
 
@@ -148,13 +200,23 @@ fn bystanders_must_be_unharmed_and_further_on() {
     spoilt(&["progress"], |story| story.report(3).progress = 9);
     spoilt(&["charged"], |story| story.report(3).charged = 1);
     spoilt(&["state"], |story| story.report(2).state = TaskState::Killed);
-    spoilt(&["state"], |story| story.report(2).state = TaskState::Faulted(0x24));
+    spoilt(&["state"], |story| {
+        story.report(2).state = TaskState::Faulted(0x24)
+    });
     spoilt(&["restarts"], |story| story.report(2).restarts = 1);
     spoilt(&["report", "bystanders"], |story| {
         story.items.remove(6);
     });
-    spoilt(&["report"], |story| story.items.push(Item::Note(Note::Task(task(3, "bystander", TaskState::Alive)))));
-    spoilt(&["report"], |story| story.items.push(Item::Note(Note::Task(task(9, "spin", TaskState::Alive)))));
+    spoilt(&["report"], |story| {
+        story
+            .items
+            .push(Item::Note(Note::Task(task(3, "bystander", TaskState::Alive))))
+    });
+    spoilt(&["report"], |story| {
+        story
+            .items
+            .push(Item::Note(Note::Task(task(9, "spin", TaskState::Alive))))
+    });
 }
 
 #[test]
@@ -169,14 +231,20 @@ fn the_victims_end_counts() {
     ] {
         spoilt(&["state"], |story| story.report(1).state = state);
     }
-    spoilt(&["report"], |story| story.report(1).program = super::test_run::program("store"));
+    spoilt(&["report"], |story| {
+        story.report(1).program = super::test_run::program("store")
+    });
     spoilt(&["restarts"], |story| story.report(1).restarts = 1);
 }
 
 #[test]
 fn an_exit_counts_as_one_only_with_code_zero() {
     let mut story = Story::load();
-    story.scenario.expect.tasks.insert("load".into(), crate::scenario::FinalState::Exited);
+    story
+        .scenario
+        .expect
+        .tasks
+        .insert("load".into(), crate::scenario::FinalState::Exited);
     for (code, outcome) in [(0, Outcome::Pass), (1, Outcome::Fail)] {
         story.report(1).state = TaskState::Exited(code);
         assert_eq!(story.judged().verdict.outcome, outcome);
@@ -255,7 +323,9 @@ fn no_journal_bytes_make_the_judge_panic() {
     for _ in 0..2000 {
         let mut run = story.run();
         for _ in 0..4 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let at = usize::try_from(state >> 33).unwrap() % whole.len();
             run.journal.as_mut().unwrap()[at] = state.to_le_bytes()[3];
         }

@@ -120,33 +120,61 @@ impl Board {
 
     fn write_port(&mut self, offset: u64, width: usize, value: u64) -> Answer {
         match self.port.write(offset, width, value) {
-            Reaction::Announced { announcement: Announcement { task, number, page }, .. } => {
-                self.note(Event { task, number, ipa: page.0, ..Event::of(What::Announced) });
+            Reaction::Announced {
+                announcement: Announcement { task, number, page },
+                ..
+            } => {
+                self.note(Event {
+                    task,
+                    number,
+                    ipa: page.0,
+                    ..Event::of(What::Announced)
+                });
                 Answer::Done
             }
-            Reaction::Inject { step, injection, announcement, .. } => {
+            Reaction::Inject {
+                step,
+                injection,
+                announcement,
+                ..
+            } => {
                 let cause = Cause { step, announcement };
                 match injection {
                     Injection::SError { syndrome } => Answer::Pend(cause, syndrome),
                     Injection::Hole if self.memory.contains(&cause.page()) => Answer::Open(cause),
                     Injection::Hole => {
-                        self.note(Event { ipa: offset, syndrome: value, ..event(What::Refused, cause) });
+                        self.note(Event {
+                            ipa: offset,
+                            syndrome: value,
+                            ..event(What::Refused, cause)
+                        });
                         Answer::Done
                     }
                 }
             }
             Reaction::Journal { address, length } => {
                 self.journal = self.journal_at(address.0, length);
-                self.note(Event { ipa: address.0, syndrome: length, ..Event::of(What::Journal) });
+                self.note(Event {
+                    ipa: address.0,
+                    syndrome: length,
+                    ..Event::of(What::Journal)
+                });
                 Answer::Done
             }
             Reaction::Noted => Answer::Done,
             Reaction::End(end) => {
-                self.note(Event { ipa: end.to_word(), ..Event::of(What::End) });
+                self.note(Event {
+                    ipa: end.to_word(),
+                    ..Event::of(What::End)
+                });
                 Answer::Done
             }
             Reaction::Refused => {
-                self.note(Event { ipa: offset, syndrome: value, ..Event::of(What::Refused) });
+                self.note(Event {
+                    ipa: offset,
+                    syndrome: value,
+                    ..Event::of(What::Refused)
+                });
                 Answer::Done
             }
         }
@@ -154,38 +182,61 @@ impl Board {
 
     fn journal_at(&self, address: u64, length: u64) -> Option<Range<u64>> {
         let end = address.checked_add(length)?;
-        (length <= JOURNAL_LIMIT && address >= self.memory.start && end <= self.memory.end).then_some(address..end)
+        (length <= JOURNAL_LIMIT && address >= self.memory.start && end <= self.memory.end)
+            .then_some(address..end)
     }
 
     /// The page of this cause is a hole now.
     pub(crate) fn opened(&mut self, cause: Cause) {
         self.holes.entry(cause.page()).or_insert(cause);
-        self.note(Event { ipa: cause.page(), ..event(What::Opened, cause) });
+        self.note(Event {
+            ipa: cause.page(),
+            ..event(What::Opened, cause)
+        });
     }
 
     /// An SError is pending now.
     pub(crate) fn pended(&mut self, cause: Cause, syndrome: Option<u32>) {
         let syndrome = syndrome.map_or(DEFAULT_SYNDROME | IS_DEFAULT, u64::from);
-        self.note(Event { syndrome, ..event(What::Pended, cause) });
+        self.note(Event {
+            syndrome,
+            ..event(What::Pended, cause)
+        });
     }
 
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
         let blank = Event::of(What::Delivered);
-        let of_hole = self.holes.get(&(ipa & !0xfff)).map_or(blank, |cause| event(What::Delivered, *cause));
-        self.note(Event { ipa, syndrome, address, ..of_hole });
+        let of_hole = self
+            .holes
+            .get(&(ipa & !0xfff))
+            .map_or(blank, |cause| event(What::Delivered, *cause));
+        self.note(Event {
+            ipa,
+            syndrome,
+            address,
+            ..of_hole
+        });
     }
 
     /// An access of a width or form that no register of the port takes, at this address.
     pub(crate) fn refused(&mut self, ipa: u64, syndrome: u64) {
         if let Place::Port(offset) = Place::of(ipa) {
-            self.note(Event { ipa: offset, syndrome, ..Event::of(What::Refused) });
+            self.note(Event {
+                ipa: offset,
+                syndrome,
+                ..Event::of(What::Refused)
+            });
         }
     }
 
     /// The replayer gives up.
     pub(crate) fn stuck(&mut self, syndrome: u64, address: u64) {
-        self.note(Event { syndrome, address, ..Event::of(What::Stuck) });
+        self.note(Event {
+            syndrome,
+            address,
+            ..Event::of(What::Stuck)
+        });
     }
 
     fn note(&mut self, event: Event) {
@@ -236,101 +287,4 @@ fn event(what: What, cause: Cause) -> Event {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use seawall_replay::IntermediateAddress;
-    use seawall_replay::plan::Step;
-    use seawall_replay::port::Window;
-
-    const MEMORY: Range<u64> = 0x8000_0000..0x8400_0000;
-
-    fn board(injection: Injection) -> Board {
-        let step = Step { task: None, number: 1, window: Window::Checkpoint, skip: 0, times: 0, injection };
-        let limits = Limits { events: 4, console_bytes: 2, ..Limits::default() };
-        Board::new(MEMORY, Plan::new(&[step]).unwrap(), &limits)
-    }
-
-    fn word(page: u64, number: u16) -> u64 {
-        Announcement { task: 7, number, page: IntermediateAddress(page) }.to_word()
-    }
-
-    #[test]
-    fn a_hole_is_asked_for_inside_memory_alone() {
-        let mut board = board(Injection::Hole);
-        let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x83ff_f000, 1)) else {
-            panic!("the step speaks of this announcement")
-        };
-        board.opened(cause);
-        board.delivered(0x83ff_f123, 0x9200_0010, 0x5123);
-        for page in [0, 0x7fff_f000, 0x8400_0000, 0x000f_ffff_ffff_f000] {
-            assert_eq!(board.write(PORT + 0x20, 8, word(page, 1)), Answer::Done);
-        }
-        let remains = board.into_remains();
-        assert_eq!(
-            remains.events.iter().map(|e| (e.what, e.step, e.task, e.ipa)).collect::<Vec<_>>(),
-            [
-                (What::Opened, Some(0), 7, 0x83ff_f000),
-                (What::Delivered, Some(0), 7, 0x83ff_f123),
-                (What::Refused, Some(0), 7, 0x20),
-                (What::Refused, Some(0), 7, 0x20),
-            ]
-        );
-        assert_eq!(remains.events_lost, 2);
-    }
-
-    #[test]
-    fn an_serror_says_whose_syndrome_it_has() {
-        for (syndrome, noted) in [(Some(0x11), 0x11), (None, (1 << 63) | (1 << 24))] {
-            let mut board = board(Injection::SError { syndrome });
-            let Answer::Pend(cause, asked) = board.write(PORT + 0x20, 8, word(0, 1)) else {
-                panic!("the step speaks of this announcement")
-            };
-            board.pended(cause, asked);
-            assert_eq!(board.into_remains().events[0].syndrome, noted);
-        }
-    }
-
-    #[test]
-    fn a_journal_counts_only_inside_memory_and_within_its_limit() {
-        for (address, length, good) in [
-            (0x8000_0000, 0x0400_0000, true),
-            (0x83ff_f000, 0x1000, true),
-            (0x83ff_f000, 0x1001, false),
-            (0x7fff_ffff, 0x10, false),
-            (0xffff_ffff_ffff_ffff, 0x10, false),
-            (0x8000_0000, u64::MAX, false),
-        ] {
-            let mut board = board(Injection::Hole);
-            assert_eq!(board.write(PORT + 0x10, 8, address), Answer::Done);
-            assert_eq!(board.write(PORT + 0x18, 8, length), Answer::Done);
-            let remains = board.into_remains();
-            assert_eq!(remains.journal.is_some(), good, "{address:#x} {length:#x}");
-            assert_eq!(remains.events[0].what, What::Journal);
-        }
-    }
-
-    #[test]
-    fn wild_accesses_are_answered_and_counted() {
-        let mut board = board(Injection::Hole);
-        for offset in 0..0x3000 {
-            for width in [0, 1, 2, 4, 8, 16] {
-                let there = board.read(PORT + offset, width).is_some();
-                assert_eq!(there, offset < 0x2000);
-                let answer = board.write(PORT + offset, width, 0);
-                assert_eq!(answer == Answer::Nobody, offset >= 0x2000);
-            }
-        }
-        assert_eq!(board.write(u64::MAX, 8, 0), Answer::Nobody);
-        assert_eq!(board.read(0, 8), None);
-        assert!(board.into_remains().events_lost > 0x1000);
-    }
-
-    #[test]
-    fn the_console_is_bounded() {
-        let mut board = board(Injection::Hole);
-        assert_eq!(board.write(UART, 4, 0x41), Answer::Done);
-        assert_eq!(board.write(UART, 1, 0x42), Answer::Done);
-        assert_eq!(board.write(UART, 1, 0x43), Answer::Flooded);
-        assert_eq!(board.into_remains().console, b"AB");
-    }
-}
+mod tests;

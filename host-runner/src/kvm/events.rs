@@ -66,7 +66,9 @@ impl core::fmt::Display for EventsError {
             Self::NoSyndromes => {
                 f.write_str("the host cannot choose an SError's syndrome (KVM_CAP_ARM_INJECT_SERROR_ESR)")
             }
-            Self::NoDataAborts => f.write_str("the host cannot inject data aborts (KVM_CAP_ARM_INJECT_EXT_DABT)"),
+            Self::NoDataAborts => {
+                f.write_str("the host cannot inject data aborts (KVM_CAP_ARM_INJECT_EXT_DABT)")
+            }
             Self::NothingToAbort => f.write_str("a data abort needs an access that it answers"),
             Self::DeviceAccessIncomplete => {
                 f.write_str("a data abort would undo a device's access that is not yet complete")
@@ -94,7 +96,10 @@ impl Checked {
 
 /// A synchronous external data abort, and nothing else.
 pub(crate) fn data_abort() -> VcpuEvents {
-    VcpuEvents { ext_dabt_pending: 1, ..VcpuEvents::default() }
+    VcpuEvents {
+        ext_dabt_pending: 1,
+        ..VcpuEvents::default()
+    }
 }
 
 /// An SError, and nothing else; `None` leaves the syndrome to KVM (IDS = 1).
@@ -165,10 +170,22 @@ mod tests {
             serror(None),
             serror(Some(0)),
             serror(Some(0x01ff_ffff)),
-            VcpuEvents { ext_dabt_pending: 0xff, serror_pending: 2, ..VcpuEvents::default() },
+            VcpuEvents {
+                ext_dabt_pending: 0xff,
+                serror_pending: 2,
+                ..VcpuEvents::default()
+            },
             // The syndrome counts only with both flags, as in KVM.
-            VcpuEvents { serror_esr: u64::MAX, serror_pending: 1, ..VcpuEvents::default() },
-            VcpuEvents { serror_esr: u64::MAX, serror_has_esr: 1, ..VcpuEvents::default() },
+            VcpuEvents {
+                serror_esr: u64::MAX,
+                serror_pending: 1,
+                ..VcpuEvents::default()
+            },
+            VcpuEvents {
+                serror_esr: u64::MAX,
+                serror_has_esr: 1,
+                ..VcpuEvents::default()
+            },
         ] {
             assert_eq!(check(events, FIT).map(|checked| *checked.events()), Ok(events));
         }
@@ -208,17 +225,66 @@ mod tests {
         use EventsError as E;
         use LeftFor::{DeviceAccess, Nothing};
         for (events, now, error) in [
-            (VcpuEvents::default(), Circumstance { initialised: false, ..FIT }, E::NotInitialised),
-            (serror(Some(1)), Circumstance { syndromes: false, ..FIT }, E::NoSyndromes),
-            (data_abort(), Circumstance { data_aborts: false, ..FIT }, E::NoDataAborts),
-            (data_abort(), Circumstance { left_for: Nothing, ..FIT }, E::NothingToAbort),
-            (data_abort(), Circumstance { left_for: DeviceAccess, ..FIT }, E::DeviceAccessIncomplete),
-            (serror(None), Circumstance { left_for: DeviceAccess, ..FIT }, E::SErrorBeforeCompletion),
+            (
+                VcpuEvents::default(),
+                Circumstance {
+                    initialised: false,
+                    ..FIT
+                },
+                E::NotInitialised,
+            ),
+            (
+                serror(Some(1)),
+                Circumstance {
+                    syndromes: false,
+                    ..FIT
+                },
+                E::NoSyndromes,
+            ),
+            (
+                data_abort(),
+                Circumstance {
+                    data_aborts: false,
+                    ..FIT
+                },
+                E::NoDataAborts,
+            ),
+            (
+                data_abort(),
+                Circumstance {
+                    left_for: Nothing,
+                    ..FIT
+                },
+                E::NothingToAbort,
+            ),
+            (
+                data_abort(),
+                Circumstance {
+                    left_for: DeviceAccess,
+                    ..FIT
+                },
+                E::DeviceAccessIncomplete,
+            ),
+            (
+                serror(None),
+                Circumstance {
+                    left_for: DeviceAccess,
+                    ..FIT
+                },
+                E::SErrorBeforeCompletion,
+            ),
         ] {
             assert_eq!(check(events, now), Err(error));
             assert!(!error.to_string().is_empty());
         }
-        let without_ras = Circumstance { syndromes: false, left_for: Nothing, ..FIT };
-        assert!(check(serror(None), without_ras).is_ok(), "KVM has a default without FEAT_RAS");
+        let without_ras = Circumstance {
+            syndromes: false,
+            left_for: Nothing,
+            ..FIT
+        };
+        assert!(
+            check(serror(None), without_ras).is_ok(),
+            "KVM has a default without FEAT_RAS"
+        );
     }
 }

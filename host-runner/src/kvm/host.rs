@@ -6,9 +6,12 @@ use kvm_ioctls::Kvm;
 
 use super::uapi::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_PMU_V3,
-    KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_NR_MEMSLOTS,
+    KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_COALESCED_MMIO, KVM_CAP_NR_MEMSLOTS,
 };
 use crate::backend::Missing;
+
+/// The only one that ever was [Linux `Documentation/virt/kvm/api.rst` §4.1].
+const API_VERSION: i32 = 12;
 
 /// What was asked for once, at the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Abilities {
     pub(super) syndromes: bool,
     /// `KVM_CAP_ARM_PMU_V3`.
     pub(super) pmu: bool,
+    /// `KVM_CAP_COALESCED_MMIO`.
+    pub(super) coalesced: bool,
     /// `KVM_CAP_NR_MEMSLOTS`.
     pub(super) slots: u32,
     /// `KVM_CAP_ARM_VM_IPA_SIZE`.
@@ -29,6 +34,12 @@ pub(super) struct Abilities {
 /// [`Missing`], with what mends it.
 pub(super) fn open() -> Result<(Kvm, Abilities), Missing> {
     let kvm = Kvm::new().map_err(|error| no_device(&error.into()))?;
+    if kvm.get_api_version() != API_VERSION {
+        return Err(Missing {
+            what: "/dev/kvm is not KVM, or not of API version 12".into(),
+            fix: "boot the host so that Linux starts at EL2 with CONFIG_KVM, or use --backend lab".into(),
+        });
+    }
     let ask = |capability: u32| u32::try_from(kvm.check_extension_raw(capability.into())).unwrap_or(0);
     for (capability, name) in [
         (KVM_CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER"),
@@ -44,9 +55,14 @@ pub(super) fn open() -> Result<(Kvm, Abilities), Missing> {
     let abilities = Abilities {
         syndromes: ask(KVM_CAP_ARM_INJECT_SERROR_ESR) != 0,
         pmu: ask(KVM_CAP_ARM_PMU_V3) != 0,
+        coalesced: ask(KVM_CAP_COALESCED_MMIO) != 0,
         // [Linux Documentation/virt/kvm/api.rst §4.4] a host that does not say has 32.
-        slots: Some(ask(KVM_CAP_NR_MEMSLOTS)).filter(|slots| *slots != 0).unwrap_or(32),
-        ipa_bits: Some(ask(KVM_CAP_ARM_VM_IPA_SIZE)).filter(|bits| *bits != 0).unwrap_or(40),
+        slots: Some(ask(KVM_CAP_NR_MEMSLOTS))
+            .filter(|slots| *slots != 0)
+            .unwrap_or(32),
+        ipa_bits: Some(ask(KVM_CAP_ARM_VM_IPA_SIZE))
+            .filter(|bits| *bits != 0)
+            .unwrap_or(40),
     };
     Ok((kvm, abilities))
 }
@@ -57,12 +73,16 @@ fn no_device(error: &io::Error) -> Missing {
             "/dev/kvm does not exist".to_owned(),
             "boot the host so that Linux starts at EL2 with CONFIG_KVM, or use --backend lab",
         ),
-        io::ErrorKind::PermissionDenied => {
-            ("no permission to open /dev/kvm".to_owned(), "sudo usermod -aG kvm $USER   (then log in again)")
-        }
+        io::ErrorKind::PermissionDenied => (
+            "no permission to open /dev/kvm".to_owned(),
+            "sudo usermod -aG kvm $USER   (then log in again)",
+        ),
         _ => (format!("/dev/kvm cannot be opened: {error}"), "use --backend lab"),
     };
-    Missing { what, fix: fix.to_owned() }
+    Missing {
+        what,
+        fix: fix.to_owned(),
+    }
 }
 
 /// What an SError with a syndrome needs and this host lacks.

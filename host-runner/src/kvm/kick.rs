@@ -1,5 +1,8 @@
 //! The kick: gets a vCPU thread out of the guest, whatever the guest does.
-#![expect(unsafe_code, reason = "a signal handler, and the byte of kvm_run that it sets")]
+#![expect(
+    unsafe_code,
+    reason = "a signal handler, and the byte of kvm_run that it sets"
+)]
 //!
 //! A signal ends `KVM_RUN` with EINTR; but one that arrives just before the call would be lost. So its handler also
 //! sets `kvm_run.immediate_exit` of the vCPU whose thread it runs on, and the next `KVM_RUN` ends at once.

@@ -4,9 +4,10 @@ use kvm_bindings::{
     KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, KVM_ARM_VCPU_PMU_V3_IRQ,
     KVM_ARM_VCPU_PSCI_0_2, KVM_DEV_ARM_VGIC_CTRL_INIT, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_DEV_ARM_VGIC_GRP_CTRL,
     KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_VGIC_V3_ADDR_TYPE_DIST, KVM_VGIC_V3_ADDR_TYPE_REDIST,
-    kvm_create_device, kvm_device_attr, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, kvm_enable_cap, kvm_vcpu_init,
+    kvm_create_device, kvm_device_attr, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, kvm_enable_cap,
+    kvm_vcpu_init,
 };
-use kvm_ioctls::{DeviceFd, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
 
 use super::board::{Board, PORT, UART};
 use super::memory::{self, Memory};
@@ -20,6 +21,8 @@ const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
 const REDISTRIBUTOR: u64 = 0x080a_0000;
 /// Of one CPU: two frames.
 const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+/// Of the UART's data register, its first.
+const UART_DATA_BYTES: u32 = 4;
 /// The GIC's interrupts, private ones included: as few as KVM allows.
 const INTERRUPTS: u32 = 64;
 /// The PMU's private interrupt, by its number in the GIC: the one that SBSA gives it.
@@ -62,18 +65,35 @@ impl Machine {
     /// See [`MachineError`].
     pub(super) fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
         // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
-        let vm_type = if abilities.ipa_bits >= 40 { 0 } else { u64::from(abilities.ipa_bits) };
-        let vm = kvm.create_vm_with_type(vm_type).map_err(failed("KVM_CREATE_VM"))?;
-        let nisv = kvm_enable_cap { cap: KVM_CAP_ARM_NISV_TO_USER, ..kvm_enable_cap::default() };
+        let vm_type = if abilities.ipa_bits >= 40 {
+            0
+        } else {
+            u64::from(abilities.ipa_bits)
+        };
+        let vm = kvm
+            .create_vm_with_type(vm_type)
+            .map_err(failed("KVM_CREATE_VM"))?;
+        let nisv = kvm_enable_cap {
+            cap: KVM_CAP_ARM_NISV_TO_USER,
+            ..kvm_enable_cap::default()
+        };
         vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
 
-        let vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
+        let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
         initialise(&vm, &vcpu, abilities.pmu)?;
-        attribute(&gic, KVM_DEV_ARM_VGIC_GRP_CTRL, u64::from(KVM_DEV_ARM_VGIC_CTRL_INIT), 0)
-            .map_err(failed("initialising the GIC"))?;
+        attribute(
+            &gic,
+            KVM_DEV_ARM_VGIC_GRP_CTRL,
+            u64::from(KVM_DEV_ARM_VGIC_CTRL_INIT),
+            0,
+        )
+        .map_err(failed("initialising the GIC"))?;
         if abilities.pmu {
             start_pmu(&vcpu).map_err(failed("initialising the PMU"))?;
+        }
+        if abilities.coalesced {
+            coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
         let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
         let entry = memory.load_image(request.image)?;
@@ -85,7 +105,13 @@ impl Machine {
             registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
         }
         let board = Board::new(memory.range(), request.plan, &request.limits);
-        Ok(Self { vcpu, _gic: gic, board, memory, abilities })
+        Ok(Self {
+            vcpu,
+            _gic: gic,
+            board,
+            memory,
+            abilities,
+        })
     }
 }
 
@@ -101,24 +127,36 @@ fn tree(request: &Request<'_>) -> Result<Vec<u8>, String> {
         port: PORT,
         boot_arguments: request.boot_arguments,
     };
-    tree.write().map_err(|error| format!("the device tree cannot be written: {error}"))
+    tree.write()
+        .map_err(|error| format!("the device tree cannot be written: {error}"))
 }
 
 /// Sets one attribute of the GIC; the value itself is at `addr`.
 fn attribute(gic: &DeviceFd, group: u32, attr: u64, addr: u64) -> Result<(), kvm_ioctls::Error> {
-    gic.set_device_attr(&kvm_device_attr { flags: 0, group, attr, addr })
+    gic.set_device_attr(&kvm_device_attr {
+        flags: 0,
+        group,
+        attr,
+        addr,
+    })
 }
 
 fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
-    let mut device =
-        kvm_create_device { type_: kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, fd: 0, flags: 0 };
+    let mut device = kvm_create_device {
+        type_: kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3,
+        fd: 0,
+        flags: 0,
+    };
     let gic = vm.create_device(&mut device).map_err(|error| {
         MachineError::Missing(Missing {
             what: format!("a GICv3 for guests: KVM_CREATE_DEVICE: {error}"),
             fix: "use an arm64 host with a GICv3, or --backend lab".into(),
         })
     })?;
-    let places = [(KVM_VGIC_V3_ADDR_TYPE_DIST, DISTRIBUTOR), (KVM_VGIC_V3_ADDR_TYPE_REDIST, REDISTRIBUTOR)];
+    let places = [
+        (KVM_VGIC_V3_ADDR_TYPE_DIST, DISTRIBUTOR),
+        (KVM_VGIC_V3_ADDR_TYPE_REDIST, REDISTRIBUTOR),
+    ];
     for (kind, base) in places {
         let pointer = (&raw const base).expose_provenance() as u64;
         attribute(&gic, KVM_DEV_ARM_VGIC_GRP_ADDR, u64::from(kind), pointer)
@@ -132,7 +170,8 @@ fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
 
 fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
     let mut kind = kvm_vcpu_init::default();
-    vm.get_preferred_target(&mut kind).map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
+    vm.get_preferred_target(&mut kind)
+        .map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
     kind.features[0] |= 1 << KVM_ARM_VCPU_PSCI_0_2;
     if pmu {
         kind.features[0] |= 1 << KVM_ARM_VCPU_PMU_V3;
@@ -140,13 +179,29 @@ fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
     vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
 }
 
+/// Has KVM gather what the guest sends to its console: an exit for each byte would be most of a run's time.
+fn coalesce(vm: &VmFd, vcpu: &mut VcpuFd) -> Result<(), kvm_ioctls::Error> {
+    vm.register_coalesced_mmio(IoEventAddress::Mmio(UART), UART_DATA_BYTES)?;
+    vcpu.map_coalesced_mmio_ring()
+}
+
 /// The PMU works once it has an interrupt, which nothing here waits for.
 fn start_pmu(vcpu: &VcpuFd) -> Result<(), kvm_ioctls::Error> {
     let interrupt = PMU_INTERRUPT;
     let group = KVM_ARM_VCPU_PMU_V3_CTRL;
     let addr = (&raw const interrupt).expose_provenance() as u64;
-    let number = kvm_device_attr { flags: 0, group, attr: u64::from(KVM_ARM_VCPU_PMU_V3_IRQ), addr };
+    let number = kvm_device_attr {
+        flags: 0,
+        group,
+        attr: u64::from(KVM_ARM_VCPU_PMU_V3_IRQ),
+        addr,
+    };
     vcpu.set_device_attr(&number)?;
-    let init = kvm_device_attr { flags: 0, group, attr: u64::from(KVM_ARM_VCPU_PMU_V3_INIT), addr: 0 };
+    let init = kvm_device_attr {
+        flags: 0,
+        group,
+        attr: u64::from(KVM_ARM_VCPU_PMU_V3_INIT),
+        addr: 0,
+    };
     vcpu.set_device_attr(&init)
 }

@@ -32,8 +32,12 @@ impl Memory {
     /// What went wrong, for people.
     pub(super) fn new(vm: VmFd, bytes: u64, slots: u32) -> Result<Self, String> {
         let length = usize::try_from(bytes).map_err(|_| format!("{bytes} bytes of memory are too many"))?;
-        let end = BASE.checked_add(bytes).filter(|_| bytes != 0 && bytes.is_multiple_of(IMAGE_OFFSET));
-        let end = end.ok_or_else(|| format!("{bytes} bytes of memory are no multiple of 2 MiB"))?;
+        if bytes == 0 || !bytes.is_multiple_of(IMAGE_OFFSET) {
+            return Err(format!("{bytes} bytes of memory are no multiple of 2 MiB"));
+        }
+        let end = BASE
+            .checked_add(bytes)
+            .ok_or_else(|| format!("{bytes} bytes of memory are too many"))?;
         let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
             .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
         let layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
@@ -89,11 +93,16 @@ impl Memory {
     /// What is wrong with the Image, for people.
     pub(super) fn load_image(&self, image: &[u8]) -> Result<u64, String> {
         // Bytes 16-23 of the header: how much memory the Image needs, its zeroed part counted.
-        let needs = image.get(16..24).and_then(|field| field.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let needs = image
+            .get(16..24)
+            .and_then(|field| field.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
         let needs = needs.max(image.len() as u64);
         let room = self.range().end - BASE - IMAGE_OFFSET;
         if needs > room {
-            return Err(format!("the Image needs {needs} bytes, and memory has {room} for it"));
+            return Err(format!(
+                "the Image needs {needs} bytes, and memory has {room} for it"
+            ));
         }
         let at = Some(GuestAddress(BASE + IMAGE_OFFSET));
         let loaded = PE::load(&self.mapping, at, &mut Cursor::new(image), None)
@@ -107,7 +116,10 @@ impl Memory {
     /// What is wrong with it, for people.
     pub(super) fn load_tree(&self, tree: &[u8]) -> Result<u64, String> {
         if tree.len() as u64 > IMAGE_OFFSET {
-            return Err(format!("the device tree has {} bytes, at most {IMAGE_OFFSET} fit", tree.len()));
+            return Err(format!(
+                "the device tree has {} bytes, at most {IMAGE_OFFSET} fit",
+                tree.len()
+            ));
         }
         self.mapping
             .write_slice(tree, GuestAddress(BASE))
@@ -120,7 +132,9 @@ impl Memory {
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         let inside = range.start >= self.range().start && range.end <= self.range().end;
         let mut bytes = inside.then(|| vec![0; length])?;
-        self.mapping.read_slice(&mut bytes, GuestAddress(range.start)).ok()?;
+        self.mapping
+            .read_slice(&mut bytes, GuestAddress(range.start))
+            .ok()?;
         Some(bytes)
     }
 }

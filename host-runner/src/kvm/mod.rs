@@ -14,6 +14,10 @@ mod pl011;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod slots;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg_attr(
+    not(all(target_arch = "aarch64", target_os = "linux")),
+    expect(dead_code, reason = "KVM's numbers are used where KVM is")
+)]
 mod uapi;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]

@@ -28,7 +28,11 @@ impl Pl011 {
     /// A device that takes at most `limit` bytes.
     pub(crate) const fn new(limit: usize) -> Self {
         // Reset values: CR has TXE and RXE, IFLS half full.
-        Self { sent: Vec::new(), limit, kept: [0, 0, 0, 0x300, 0x12, 0] }
+        Self {
+            sent: Vec::new(),
+            limit,
+            kept: [0, 0, 0, 0x300, 0x12, 0],
+        }
     }
 
     /// What was sent.

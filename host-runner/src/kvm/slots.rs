@@ -44,7 +44,11 @@ pub(crate) struct NoSlotLeft(pub(crate) u32);
 
 impl core::fmt::Display for NoSlotLeft {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "no memory slot is left for another hole: the host gives {} (KVM_CAP_NR_MEMSLOTS)", self.0)
+        write!(
+            f,
+            "no memory slot is left for another hole: the host gives {} (KVM_CAP_NR_MEMSLOTS)",
+            self.0
+        )
     }
 }
 
@@ -66,7 +70,13 @@ impl Layout {
     /// # Errors
     /// [`NoSlotLeft`] when there are too few.
     pub(crate) fn new(memory: Range<u64>, limit: u32) -> Result<Self, NoSlotLeft> {
-        let mut layout = Self { memory: memory.clone(), slots: BTreeMap::new(), limit, freed: Vec::new(), next: 0 };
+        let mut layout = Self {
+            memory: memory.clone(),
+            slots: BTreeMap::new(),
+            limit,
+            freed: Vec::new(),
+            next: 0,
+        };
         let blocks = (memory.end - memory.start).div_ceil(BLOCK);
         if blocks > u64::from(limit) {
             return Err(NoSlotLeft(limit));
@@ -93,7 +103,11 @@ impl Layout {
     /// # Errors
     /// [`NoSlotLeft`]; nothing has changed then.
     pub(crate) fn open(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
-        let around = self.slots.range(..=page).next_back().map(|(_, slot)| slot.clone());
+        let around = self
+            .slots
+            .range(..=page)
+            .next_back()
+            .map(|(_, slot)| slot.clone());
         let Some(slot) = around.filter(|slot| slot.range.contains(&page)) else {
             return Ok(Vec::new());
         };
@@ -124,7 +138,10 @@ impl Layout {
 
 /// What lies on the two sides of a page.
 fn sides(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
-    [range.start..page, page + PAGE..range.end].into_iter().filter(|part| !part.is_empty()).collect()
+    [range.start..page, page + PAGE..range.end]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// What lies around a page, in parts that grow with their distance from it: each aligned window around the page is
@@ -140,7 +157,11 @@ fn halves(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
     while inner != *range && bytes < 1 << 62 {
         bytes *= 2;
         let outer = window(bytes);
-        parts.extend([outer.start..inner.start, inner.end..outer.end].into_iter().filter(|part| !part.is_empty()));
+        parts.extend(
+            [outer.start..inner.start, inner.end..outer.end]
+                .into_iter()
+                .filter(|part| !part.is_empty()),
+        );
         inner = outer;
     }
     parts
@@ -224,7 +245,10 @@ mod tests {
 
     #[test]
     fn too_few_slots_are_said_and_change_nothing() {
-        assert_eq!(Layout::new(BASE..BASE + (256 << 20), 3).unwrap_err(), NoSlotLeft(3));
+        assert_eq!(
+            Layout::new(BASE..BASE + (256 << 20), 3).unwrap_err(),
+            NoSlotLeft(3)
+        );
         let mut layout = Layout::new(BASE..BASE + (2 << 20), 2).unwrap();
         // Not enough for halves, but for the two sides.
         assert_eq!(layout.open(BASE + PAGE).unwrap().len(), 3);

@@ -5,6 +5,8 @@
 
 /// Capability: how many memory slots a VM may have.
 pub(crate) const KVM_CAP_NR_MEMSLOTS: u32 = 10;
+/// Capability: writes to an address are gathered without an exit for each.
+pub(crate) const KVM_CAP_COALESCED_MMIO: u32 = 15;
 /// Capability: a PMUv3 for the guest.
 pub(crate) const KVM_CAP_ARM_PMU_V3: u32 = 126;
 /// Capability: an SError's syndrome can be chosen; only where the host's CPUs have FEAT_RAS.
@@ -49,17 +51,30 @@ impl ArmNisv {
 }
 
 /// `kvm_run.arm_sea`.
-#[expect(dead_code, reason = "decoded by the sea-exit route, which is not built yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct ArmSea {
-    /// Bit 0: `gpa` is valid.
-    pub(crate) flags: u64,
-    /// ESR_EL2, as much of it as KVM shows; `gva` is valid where its FnV is 0.
+    /// ESR_EL2, as much of it as KVM shows.
     pub(crate) esr: u64,
-    /// The guest's virtual address.
-    pub(crate) gva: u64,
-    /// The guest's physical address, page aligned.
-    pub(crate) gpa: u64,
+    /// The guest's virtual address, where the syndrome's FnV is 0.
+    pub(crate) gva: Option<u64>,
+    /// The guest's physical address, page aligned, where KVM flags it.
+    pub(crate) gpa: Option<u64>,
+}
+
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the sea-exit route, which is not built yet")
+)]
+impl ArmSea {
+    /// From the union's first words: flags, ESR, GVA, GPA.
+    pub(crate) const fn from_words([flags, esr, gva, gpa]: [u64; 4]) -> Self {
+        // KVM_EXIT_ARM_SEA_FLAG_GPA_VALID; FnV is bit 10 [Arm ARM D24.2.45].
+        Self {
+            esr,
+            gva: if esr & (1 << 10) == 0 { Some(gva) } else { None },
+            gpa: if flags & 1 == 1 { Some(gpa) } else { None },
+        }
+    }
 }
 
 /// `struct kvm_vcpu_events`, 64 bytes.
@@ -122,6 +137,17 @@ const fn system(op1: u64, crn: u64, crm: u64, op2: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_counts_only_where_kvm_says_so() {
+        let sea = |flags, esr| {
+            let ArmSea { gva, gpa, .. } = ArmSea::from_words([flags, esr, 0x5000, 0x8000_0000]);
+            (gva, gpa)
+        };
+        assert_eq!(sea(0, 0x9200_0017), (Some(0x5000), None));
+        assert_eq!(sea(1, 0x9200_0010), (Some(0x5000), Some(0x8000_0000)));
+        assert_eq!(sea(u64::MAX - 1, 0x9200_0410), (None, None));
+    }
 
     #[test]
     fn register_ids_are_the_ones_that_linux_lists() {

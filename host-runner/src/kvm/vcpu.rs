@@ -1,5 +1,8 @@
 //! The vCPU on a thread of its own: created, running, stopped.
-#![expect(unsafe_code, reason = "the exit's union in kvm_run, and the byte of it that a kick sets")]
+#![expect(
+    unsafe_code,
+    reason = "the exit's union in kvm_run, and the byte of it that a kick sets"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +20,8 @@ use super::kick;
 use super::machine::Machine;
 use super::registers;
 use super::uapi::{
-    ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, Register,
-    VcpuEvents,
+    ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
+    Register, VcpuEvents,
 };
 use crate::backend::RunEnd;
 
@@ -66,7 +69,12 @@ impl Created {
             let _ = say.send(());
             stopped
         })?;
-        Ok(Running { thread, stop, done, since })
+        Ok(Running {
+            thread,
+            stop,
+            done,
+            since,
+        })
     }
 }
 
@@ -88,7 +96,9 @@ impl Running {
                 kick::kick(&self.thread);
             }
         }
-        self.thread.join().map_err(|_| "the vCPU's thread panicked".into())
+        self.thread
+            .join()
+            .map_err(|_| "the vCPU's thread panicked".into())
     }
 }
 
@@ -137,7 +147,9 @@ impl Machine {
     fn enter(&mut self) -> Exit {
         let number = match self.vcpu.run() {
             Ok(VcpuExit::MmioRead(ipa, data)) => {
-                let Some(value) = self.board.read(ipa, data.len()) else { return Exit::Nobody { ipa } };
+                let Some(value) = self.board.read(ipa, data.len()) else {
+                    return Exit::Nobody { ipa };
+                };
                 for (byte, given) in data.iter_mut().zip(value.to_le_bytes()) {
                     *byte = given;
                 }
@@ -148,7 +160,11 @@ impl Machine {
                 for (byte, given) in value.iter_mut().zip(data) {
                     *byte = *given;
                 }
-                return Exit::Write { ipa, width: data.len(), value: u64::from_le_bytes(value) };
+                return Exit::Write {
+                    ipa,
+                    width: data.len(),
+                    value: u64::from_le_bytes(value),
+                };
             }
             Ok(VcpuExit::SystemEvent(kind, _)) => return Exit::System(kind),
             Ok(VcpuExit::Intr) => return Exit::Interrupted,
@@ -157,7 +173,11 @@ impl Machine {
             Err(error) => {
                 let error = std::io::Error::from(error);
                 let again = matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN));
-                return if again { Exit::Interrupted } else { Exit::Failed(error) };
+                return if again {
+                    Exit::Interrupted
+                } else {
+                    Exit::Failed(error)
+                };
             }
         };
         debug_assert!(number == KVM_EXIT_ARM_NISV || number == KVM_EXIT_ARM_LDST64B);
@@ -168,6 +188,9 @@ impl Machine {
 
     /// Answers an exit; gives the end, if it is one.
     fn handle(&mut self, exit: Exit) -> Option<RunEnd> {
+        if !self.take_gathered() {
+            return Some(RunEnd::Flooded);
+        }
         let done = match exit {
             Exit::Answered => Ok(()),
             Exit::Interrupted => {
@@ -197,6 +220,23 @@ impl Machine {
         let pc = registers::get(&self.vcpu, Register::Pc).unwrap_or(0);
         self.board.stuck(0, pc);
         Some(RunEnd::Stuck(format!("{reason} (PC {pc:#x})")))
+    }
+
+    /// Takes what KVM gathered since the last exit; false when that is more than the guest may write.
+    fn take_gathered(&mut self) -> bool {
+        while self.abilities.coalesced
+            && let Ok(Some(write)) = self.vcpu.coalesced_mmio_read()
+        {
+            let width = usize::try_from(write.len).unwrap_or(write.data.len());
+            if self
+                .board
+                .write(write.phys_addr, width, u64::from_le_bytes(write.data))
+                == Answer::Flooded
+            {
+                return false;
+            }
+        }
+        true
     }
 
     /// Makes a hole of the announced page; the guest stands at the announcement.
@@ -255,14 +295,22 @@ impl Machine {
             left_for,
         };
         let checked = events::check(wanted, now).map_err(|error| error.to_string())?;
-        self.vcpu.set_vcpu_events(&bound(&checked)).map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
+        self.vcpu
+            .set_vcpu_events(&bound(&checked))
+            .map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
     }
 }
 
 /// The same events as kvm-bindings has them.
 fn bound(checked: &Checked) -> kvm_vcpu_events {
-    let VcpuEvents { serror_pending, serror_has_esr, ext_dabt_pending, pad, serror_esr, reserved } =
-        *checked.events();
+    let VcpuEvents {
+        serror_pending,
+        serror_has_esr,
+        ext_dabt_pending,
+        pad,
+        serror_esr,
+        reserved,
+    } = *checked.events();
     kvm_vcpu_events {
         exception: kvm_vcpu_events__bindgen_ty_1 {
             serror_pending,

@@ -51,7 +51,9 @@ pub(crate) fn encode(kind: Kind, text: &[u8]) -> Vec<u8> {
 /// What a line from the serial port says; its newline is gone already.
 pub(crate) fn decode(line: &str) -> Frame<'_> {
     let kernel = Frame::Line(Line::Kernel(line.trim_end_matches(['\r', '\n'])));
-    let Some(framed) = line.strip_prefix(char::from(BEGIN)).and_then(|rest| rest.strip_suffix(char::from(END)))
+    let Some(framed) = line
+        .strip_prefix(char::from(BEGIN))
+        .and_then(|rest| rest.strip_suffix(char::from(END)))
     else {
         return kernel;
     };
@@ -78,7 +80,10 @@ mod tests {
 
     #[test]
     fn each_kind_comes_back_as_it_went() {
-        assert_eq!(there_and_back(Kind::Out, "{\"a\":1}\r"), r#"Line(Out("{\"a\":1}\r"))"#);
+        assert_eq!(
+            there_and_back(Kind::Out, "{\"a\":1}\r"),
+            r#"Line(Out("{\"a\":1}\r"))"#
+        );
         assert_eq!(there_and_back(Kind::Err, ""), r#"Line(Err(""))"#);
         assert_eq!(there_and_back(Kind::Kernel, "oops"), r#"Line(Kernel("oops"))"#);
         assert_eq!(there_and_back(Kind::Exit, "-1"), "Exit(-1)");
@@ -87,7 +92,10 @@ mod tests {
 
     #[test]
     fn marks_inside_of_a_text_stay_text() {
-        assert_eq!(there_and_back(Kind::Out, "\x1eX0\x1f"), r#"Line(Out("\u{1e}X0\u{1f}"))"#);
+        assert_eq!(
+            there_and_back(Kind::Out, "\x1eX0\x1f"),
+            r#"Line(Out("\u{1e}X0\u{1f}"))"#
+        );
         assert_eq!(there_and_back(Kind::Out, "a\nb"), r#"Line(Out("a b"))"#);
     }
 

@@ -1,11 +1,13 @@
 //! The inner half of the lab: the init of its kernel.
-#![expect(unsafe_code, reason = "mount(2), reboot(2) and syslog(2) have no safe form in std")]
+#![expect(
+    unsafe_code,
+    reason = "mount(2), reboot(2) and syslog(2) have no safe form in std"
+)]
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::ptr;
 use std::sync::Mutex;
@@ -31,33 +33,44 @@ impl Serial {
 
 /// Does all of it and switches off.
 pub(super) fn main() -> ! {
-    // Nothing may unwind out of here: a kernel whose init ends panics, and the reason would be lost.
-    let code = catch_unwind(|| {
-        mount_all();
-        let serial = open_serial()?;
-        quiet_console();
-        let code = catch_unwind(AssertUnwindSafe(|| serve(&serial))).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(io::Error::other(format!("init panicked: {text}")))
-        });
-        let code = code.unwrap_or_else(|error| {
-            serial.send(Kind::Err, format!("lab init: {error}").as_bytes());
-            FAILED
-        });
-        serial.send(Kind::Exit, code.to_string().as_bytes());
-        drain(&serial);
-        Ok::<_, io::Error>(())
-    });
+    // A kernel whose init ends panics, and the reason would be lost: whatever ends this process goes through `finish`.
+    std::panic::set_hook(Box::new(|panic| {
+        // Its own line: the one in use may be locked by the thread that panics.
+        if let Ok(serial) = open_serial() {
+            finish(&serial, &Err(io::Error::other(panic.to_string())));
+        }
+        power_off()
+    }));
+    mount_all();
     // Without a serial line there is nobody to tell.
-    drop(code);
+    if let Ok(serial) = open_serial() {
+        quiet_console();
+        finish(&serial, &serve(&serial));
+    }
     power_off()
 }
 
+/// The last words.
+fn finish(serial: &Serial, result: &io::Result<i32>) {
+    let code = match result {
+        Ok(code) => *code,
+        Err(error) => {
+            serial.send(Kind::Err, format!("lab init: {error}").as_bytes());
+            FAILED
+        }
+    };
+    serial.send(Kind::Exit, code.to_string().as_bytes());
+    drain(serial);
+}
+
 fn mount_all() {
-    for (kind, at) in
-        [(c"devtmpfs", c"/dev"), (c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"tmpfs", c"/tmp"), (c"tmpfs", c"/run")]
-    {
+    for (kind, at) in [
+        (c"devtmpfs", c"/dev"),
+        (c"proc", c"/proc"),
+        (c"sysfs", c"/sys"),
+        (c"tmpfs", c"/tmp"),
+        (c"tmpfs", c"/run"),
+    ] {
         mount(kind, at);
     }
 }
@@ -81,7 +94,11 @@ fn open_serial() -> io::Result<Serial> {
             libc::tcsetattr(line.as_raw_fd(), libc::TCSANOW, &raw const settings) == 0
         }
     };
-    if set { Ok(Serial(Mutex::new(line))) } else { Err(io::Error::last_os_error()) }
+    if set {
+        Ok(Serial(Mutex::new(line)))
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Keeps the kernel's messages off the line, in the middle of ours; they go out as frames. A panic still prints.
@@ -136,7 +153,9 @@ fn serve(serial: &Serial) -> io::Result<i32> {
         pass_on_log(serial, log);
     }
     use std::os::unix::process::ExitStatusExt;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    Ok(status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
 fn pass_on(serial: &Serial, kind: Kind, from: Option<impl Read>) {
@@ -145,7 +164,11 @@ fn pass_on(serial: &Serial, kind: Kind, from: Option<impl Read>) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match from.by_ref().take(frame::LONGEST as u64).read_until(b'\n', &mut line) {
+        match from
+            .by_ref()
+            .take(frame::LONGEST as u64)
+            .read_until(b'\n', &mut line)
+        {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -188,7 +211,10 @@ mod tests {
 
     #[test]
     fn warnings_are_told_from_chatter_by_their_level() {
-        assert_eq!(warning("4,512,3000123,-;kvm: something\n SUBSYSTEM=x\n"), Some("kvm: something"));
+        assert_eq!(
+            warning("4,512,3000123,-;kvm: something\n SUBSYSTEM=x\n"),
+            Some("kvm: something")
+        );
         assert_eq!(warning("3,1,2,-;bad"), Some("bad"));
         assert_eq!(warning("30,1,2,-;systemd says"), None);
         assert_eq!(warning("6,1,2,-;hello"), None);

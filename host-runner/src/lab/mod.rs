@@ -64,15 +64,28 @@ impl Lab {
     pub fn find(artefacts: &Path, kernel: Option<&Path>) -> Result<Self, Missing> {
         let program = program()?;
         let (kernel, fix) = match kernel {
-            Some(named) => (named.to_owned(), "name an uncompressed arm64 Linux Image with --kernel"),
+            Some(named) => (
+                named.to_owned(),
+                "name an uncompressed arm64 Linux Image with --kernel",
+            ),
             None => (artefacts.join("lab-kernel.Image"), "cargo xtask setup"),
         };
         check(&kernel, "the lab's arm64 Linux kernel", fix, is_image)?;
         let init = artefacts.join("seawall-arm64");
-        check(&init, "the static arm64 build of seawall", "cargo xtask build", is_arm64_program)?;
+        check(
+            &init,
+            "the static arm64 build of seawall",
+            "cargo xtask build",
+            is_arm64_program,
+        )?;
         let image = artefacts.join("seawall.Image");
         check(&image, "the guest's Image", "cargo xtask build", is_image)?;
-        Ok(Self { program, kernel, init, image })
+        Ok(Self {
+            program,
+            kernel,
+            init,
+            image,
+        })
     }
 
     /// Boots the lab and runs this command inside with `arguments`; `files` are put into its file system first, at the
@@ -96,13 +109,24 @@ fn program() -> Result<PathBuf, Missing> {
     if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         let what = format!("{PROGRAM_VARIABLE} names {}, which is no file", named.display());
-        return if named.is_file() { Ok(named) } else { Err(Missing { what, fix: fix.into() }) };
+        return if named.is_file() {
+            Ok(named)
+        } else {
+            Err(Missing {
+                what,
+                fix: fix.into(),
+            })
+        };
     }
     let name = "qemu-system-aarch64";
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file()).ok_or_else(
-        || Missing { what: format!("{name} is not on the path ({PROGRAM_VARIABLE} names it too)"), fix: fix.into() },
-    )
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .ok_or_else(|| Missing {
+            what: format!("{name} is not on the path ({PROGRAM_VARIABLE} names it too)"),
+            fix: fix.into(),
+        })
 }
 
 /// Looks at a file's first 64 bytes.
@@ -113,7 +137,10 @@ fn check(path: &Path, name: &str, fix: &str, right: fn(&[u8; 64]) -> bool) -> Re
         Ok(()) => "is something else".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
     };
-    Err(Missing { what: format!("{name}: {} {problem}", path.display()), fix: fix.to_owned() })
+    Err(Missing {
+        what: format!("{name}: {} {problem}", path.display()),
+        fix: fix.to_owned(),
+    })
 }
 
 /// [Linux `Documentation/arch/arm64/booting.rst`] the magic number at offset 56.
@@ -157,7 +184,11 @@ mod tests {
         let mut program = [0; 64];
         program[..6].copy_from_slice(b"\x7fELF\x02\x01");
         program[18] = 183;
-        let fix = |kernel: Option<&Path>| Lab::find(folder.path(), kernel).map(drop).map_err(|missing| missing.fix);
+        let fix = |kernel: Option<&Path>| {
+            Lab::find(folder.path(), kernel)
+                .map(drop)
+                .map_err(|missing| missing.fix)
+        };
         if program_is_missing() {
             return;
         }

@@ -32,7 +32,10 @@ impl Archive {
     pub(crate) fn directory(&mut self, path: &str) -> Result<(), TooLarge> {
         let path = relative(path);
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        for part in ends.filter_map(|end| path.get(..end)).filter(|part| !part.is_empty()) {
+        for part in ends
+            .filter_map(|end| path.get(..end))
+            .filter(|part| !part.is_empty())
+        {
             if !self.directories.iter().any(|known| known == part) {
                 self.directories.push(part.to_owned());
                 self.entry(part, DIRECTORY, &[])?;
@@ -105,7 +108,7 @@ mod tests {
         let header = "070701\
             00000001000081ed0000000000000000000000010000000000000005\
             00000000000000000000000000000000\
-            0000000600000000";
+            0000000500000000";
         assert_eq!(&bytes[..110], header.as_bytes());
         assert_eq!(&bytes[110..116], b"init\0\0");
         assert_eq!(&bytes[116..124], b"ELF..\0\0\0");

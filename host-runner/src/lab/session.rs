@@ -12,8 +12,10 @@ use super::newc::{Archive, TooLarge};
 use super::{Lab, Line, MARK, SessionEnd};
 use crate::backend::Missing;
 
-/// Lines of the kernel that are kept, to say what was last seen.
+/// Lines that are kept, to say what was last seen.
 const KEPT_LINES: usize = 12;
+/// Of each.
+const KEPT_CHARACTERS: usize = 200;
 /// Lines that may wait for the caller; a lab that is faster has to wait itself.
 const QUEUED_LINES: usize = 1024;
 /// From the inner command's end to the machine's.
@@ -48,7 +50,10 @@ pub(super) fn hold(
     let begin = Instant::now();
     let archive = file_system(lab, arguments, files)?;
     let mut initrd = tempfile::NamedTempFile::new().map_err(|error| no_file(&error))?;
-    initrd.write_all(&archive).and_then(|()| initrd.flush()).map_err(|error| no_file(&error))?;
+    initrd
+        .write_all(&archive)
+        .and_then(|()| initrd.flush())
+        .map_err(|error| no_file(&error))?;
 
     let mut machine = Machine(command(lab, initrd.path()).spawn().map_err(|error| Missing {
         what: format!("{} cannot be started: {error}", lab.program.display()),
@@ -103,15 +108,32 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
 fn command(lab: &Lab, initrd: &std::path::Path) -> Command {
     let mut command = Command::new(&lab.program);
     command
-        .args(["-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg"])
+        .args([
+            "-machine",
+            "virt,virtualization=on,gic-version=3",
+            "-accel",
+            "tcg",
+        ])
         .args(["-cpu", "max,pauth-impdef=on", "-smp", "1", "-m", "1G"])
-        .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
+        .args([
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-serial",
+            "stdio",
+            "-nic",
+            "none",
+            "-no-reboot",
+        ])
         .arg("-kernel")
         .arg(&lab.kernel)
         .arg("-initrd")
         .arg(initrd)
         .arg("-append")
-        .arg(format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1"))
+        .arg(format!(
+            "console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1"
+        ))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -156,12 +178,17 @@ fn lines(from: impl Read, mut take: impl FnMut(String) -> bool) {
 }
 
 /// Passes lines on until the inner command ends, or the lab does, or the time is up.
-fn follow(said: &Receiver<Said>, begin: Instant, wall: Duration, line: &mut dyn FnMut(Line<'_>)) -> SessionEnd {
+fn follow(
+    said: &Receiver<Said>,
+    begin: Instant,
+    wall: Duration,
+    line: &mut dyn FnMut(Line<'_>),
+) -> SessionEnd {
     let mut last = VecDeque::new();
     let mut keep = |text: &str| {
         if !text.trim().is_empty() {
             last.truncate(KEPT_LINES - 1);
-            last.push_front(text.to_owned());
+            last.push_front(text.chars().take(KEPT_CHARACTERS).collect::<String>());
         }
     };
     let why = loop {
@@ -169,9 +196,8 @@ fn follow(said: &Receiver<Said>, begin: Instant, wall: Duration, line: &mut dyn 
             Ok(Said::Serial(text)) => match frame::decode(&text) {
                 Frame::Exit(code) => return SessionEnd::Exited(code),
                 Frame::Line(what) => {
-                    if let Line::Kernel(text) | Line::Err(text) = what {
-                        keep(text);
-                    }
+                    let (Line::Out(text) | Line::Err(text) | Line::Kernel(text)) = what;
+                    keep(text);
                     line(what);
                 }
             },
@@ -192,7 +218,11 @@ fn follow(said: &Receiver<Said>, begin: Instant, wall: Duration, line: &mut dyn 
         }
     };
     let seen: Vec<_> = last.iter().rev().map(String::as_str).collect();
-    let seen = if seen.is_empty() { "nothing was seen of it".to_owned() } else { seen.join("\n") };
+    let seen = if seen.is_empty() {
+        "nothing was seen of it".to_owned()
+    } else {
+        seen.join("\n")
+    };
     SessionEnd::Lost(format!("{why}\n{seen}"))
 }
 
@@ -206,7 +236,9 @@ mod tests {
             say.send(one).unwrap();
         }
         let mut lines = Vec::new();
-        let end = follow(&hear, Instant::now(), wall, &mut |line| lines.push(format!("{line:?}")));
+        let end = follow(&hear, Instant::now(), wall, &mut |line| {
+            lines.push(format!("{line:?}"))
+        });
         drop(say);
         (end, lines)
     }
@@ -219,7 +251,12 @@ mod tests {
 
     #[test]
     fn lines_come_in_order_and_the_code_ends_them() {
-        let said = vec![serial("boot\r"), serial("\u{1e}Oone\u{1f}"), serial("\u{1e}X3\u{1f}"), serial("later")];
+        let said = vec![
+            serial("boot\r"),
+            serial("\u{1e}Oone\u{1f}"),
+            serial("\u{1e}X3\u{1f}"),
+            serial("later"),
+        ];
         let (end, lines) = after(said, LONG);
         assert_eq!(end, SessionEnd::Exited(3));
         assert_eq!(lines, [r#"Kernel("boot")"#, r#"Out("one")"#]);
@@ -228,10 +265,22 @@ mod tests {
     #[test]
     fn a_panic_is_lost_with_what_the_kernel_last_said() {
         let mut said: Vec<_> = (0..40).map(|n| serial(&format!("line {n}"))).collect();
-        said.extend([serial("Kernel panic - not syncing"), Said::SerialEnd, Said::Complaint("qemu: bad".into())]);
-        let SessionEnd::Lost(why) = after(said, LONG).0 else { panic!("a panic has no exit code") };
-        assert!(why.contains("went down") && why.contains("Kernel panic") && why.ends_with("qemu: bad"), "{why}");
-        assert!(!why.contains("line 3\n"), "{why}");
+        said.extend([
+            serial("Kernel panic - not syncing"),
+            Said::SerialEnd,
+            Said::Complaint("qemu: bad".into()),
+        ]);
+        let SessionEnd::Lost(why) = after(said, LONG).0 else {
+            panic!("a panic has no exit code")
+        };
+        assert!(
+            why.contains("went down") && why.contains("Kernel panic") && why.ends_with("qemu: bad"),
+            "{why}"
+        );
+        assert!(
+            !why.contains("line 3\n") && why.lines().count() == 1 + KEPT_LINES,
+            "{why}"
+        );
     }
 
     #[test]
@@ -239,7 +288,10 @@ mod tests {
         let SessionEnd::Lost(why) = after(vec![serial("hm")], Duration::from_millis(20)).0 else {
             panic!("silence has no exit code")
         };
-        assert!(why.contains("did not end within 0 s") && why.contains("hm"), "{why}");
+        assert!(
+            why.contains("did not end within 0 s") && why.contains("hm"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -31,7 +31,11 @@ impl Renderer for Junit {
                     let first = verdict.findings.first().map(sentence).unwrap_or_default();
                     let all: Vec<String> = verdict.findings.iter().map(sentence).collect();
                     status.set_message(first).set_description(all.join("\n"));
-                    status.set_type(if verdict.verdict == Outcome::Timeout { "timeout" } else { "verdict" });
+                    status.set_type(if verdict.verdict == Outcome::Timeout {
+                        "timeout"
+                    } else {
+                        "verdict"
+                    });
                 }
                 self.case(&verdict.scenario, status, verdict.wall_ms);
             }
@@ -74,5 +78,8 @@ impl Junit {
 }
 
 fn sentence(finding: &Finding) -> String {
-    format!("{}: {}: expected {}, got {}", finding.check, finding.at, finding.expected, finding.got)
+    format!(
+        "{}: {}: expected {}, got {}",
+        finding.check, finding.at, finding.expected, finding.got
+    )
 }

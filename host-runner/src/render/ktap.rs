@@ -14,13 +14,21 @@ impl Renderer for Ktap {
     fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::RunStarted(run) => {
-                writeln!(out, "KTAP version 1\n# backend: {} ({})\n1..{}", run.backend, run.why, run.scenarios)
+                writeln!(
+                    out,
+                    "KTAP version 1\n# backend: {} ({})\n1..{}",
+                    run.backend, run.why, run.scenarios
+                )
             }
             Event::Verdict(verdict) => {
                 self.number += 1;
                 for finding in &verdict.findings {
                     let (check, at) = (&finding.check, &finding.at);
-                    writeln!(out, "# {check}: {at}: expected {}, got {}", finding.expected, finding.got)?;
+                    writeln!(
+                        out,
+                        "# {check}: {at}: expected {}, got {}",
+                        finding.expected, finding.got
+                    )?;
                 }
                 let (word, directive) = match verdict.verdict {
                     Outcome::Pass => ("ok", ""),

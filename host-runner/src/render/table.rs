@@ -18,8 +18,17 @@ pub(super) struct Row {
 }
 
 pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn Write) -> io::Result<()> {
-    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(8);
-    writeln!(out, "\n{:<width$}  verdict  aborts  most instr.      time", "scenario".bold())?;
+    let width = rows
+        .iter()
+        .map(|row| row.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(8);
+    writeln!(
+        out,
+        "\n{:<width$}  verdict  aborts  most instr.      time",
+        "scenario".bold()
+    )?;
     for row in rows {
         let verdict = format!("{:<7}", row.outcome.map_or("skip", word));
         let verdict = match row.outcome {
@@ -29,12 +38,26 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
         };
         let cost = row.cost.map_or_else(|| "–".to_owned(), |cost| cost.to_string());
         let (name, aborts, wall) = (&row.name, row.aborts, seconds(row.wall_ms));
-        writeln!(out, "{name:<width$}  {verdict}  {aborts:>6}  {cost:>11}  {wall:>8}")?;
+        writeln!(
+            out,
+            "{name:<width$}  {verdict}  {aborts:>6}  {cost:>11}  {wall:>8}"
+        )?;
     }
     let failed = totals.failed + totals.timed_out;
-    let summary = format!("{} passed, {failed} failed, {} skipped", totals.passed, totals.skipped);
-    let summary = if failed > 0 { summary.red().bold().to_string() } else { summary.green().bold().to_string() };
-    let late = if totals.timed_out > 0 { format!(", {} of them timed out", totals.timed_out) } else { String::new() };
+    let summary = format!(
+        "{} passed, {failed} failed, {} skipped",
+        totals.passed, totals.skipped
+    );
+    let summary = if failed > 0 {
+        summary.red().bold().to_string()
+    } else {
+        summary.green().bold().to_string()
+    };
+    let late = if totals.timed_out > 0 {
+        format!(", {} of them timed out", totals.timed_out)
+    } else {
+        String::new()
+    };
     writeln!(out, "\n{backend}: {summary}{late} in {}", seconds(totals.wall_ms))
 }
 

@@ -26,12 +26,22 @@ fn stream() -> Vec<Event> {
         all.push(Event::ScenarioStarted(crate::events::ScenarioStarted {
             scenario: story.scenario.name.clone(),
             title: story.scenario.title.clone(),
-            linux: None,
+            linux: Some("It\nwould panic.".into()),
         }));
         all.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));
     }
-    all.push(Event::Skipped(Skipped { scenario: "third".into(), reason: "no #kernel".into(), fix: "get one".into() }));
-    all.push(Event::RunEnded(Totals { passed: 1, failed: 1, skipped: 1, timed_out: 0, wall_ms: 2500 }));
+    all.push(Event::Skipped(Skipped {
+        scenario: "third".into(),
+        reason: "no #kernel".into(),
+        fix: "get one".into(),
+    }));
+    all.push(Event::RunEnded(Totals {
+        passed: 1,
+        failed: 1,
+        skipped: 1,
+        timed_out: 0,
+        wall_ms: 2500,
+    }));
     all
 }
 
@@ -63,15 +73,24 @@ fn ktap_has_a_plan_a_line_for_each_and_totals() {
 #[test]
 fn ndjson_comes_back_as_it_went() {
     let text = rendered(Format::Ndjson);
-    let back: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let back: Vec<Event> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(back, stream());
     assert!(text.starts_with(r#"{"event":"run-started","schema":1,"#));
     assert!(text.contains(
         r#"{"event":"trigger","scenario":"load","step":0,"program":"load","slot":1,"checkpoint":1,"window":"checkpoint","page":"0x48123000","times":1}"#
     ));
-    assert!(text.contains(r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1}"#));
+    assert!(
+        text.contains(r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1}"#)
+    );
     assert!(text.contains(r#""vector":"EL0 synchronous +0x400","cause":"synchronous","from":"el0","register":"esr","syndrome":"0x92000010""#));
-    assert!(text.contains(r#"{"event":"run-ended","passed":1,"failed":1,"skipped":1,"timed_out":0,"wall_ms":2500}"#));
+    assert!(
+        text.contains(
+            r#"{"event":"run-ended","passed":1,"failed":1,"skipped":1,"timed_out":0,"wall_ms":2500}"#
+        )
+    );
 }
 
 #[test]
@@ -88,6 +107,7 @@ fn text_shows_the_timeline_and_of_a_failure_what_was_seen() {
         "│ done       the task is gone; frame 0x48123 is retired for good\n",
         "│ cost       480 instructions from vector to record\n",
         "│ tasks      load killed · bystander unharmed, +11 · bystander unharmed, +11\n",
+        "│ Linux      It would panic.\n",
         "✔ pass in 1.23 s\n",
         "✘ damage: bystander (slot 2)\n      expected  0\n      got       1\n",
         "┆ \\u{1b}[31m<evil>]]> & co\n",
@@ -121,8 +141,18 @@ fn a_thousand_equal_incidents_are_one_with_a_count() {
     use crate::judge::test_run::{FRAME, Item, abort, opened};
     let mut story = Story::load();
     story.capacity = 4096;
-    story.items.splice(4..5, (0..1000).map(|round| Item::Abort(seawall_agent::AbortRecord { cost: round, ..abort(1, FRAME + round) })));
-    story.events.splice(1..2, (0..1000).map(|round| opened(0, 1, FRAME + round)));
+    story.items.splice(
+        4..5,
+        (0..1000).map(|round| {
+            Item::Abort(seawall_agent::AbortRecord {
+                cost: round,
+                ..abort(1, FRAME + round)
+            })
+        }),
+    );
+    story
+        .events
+        .splice(1..2, (0..1000).map(|round| opened(0, 1, FRAME + round)));
     let events = timeline::events(&story.scenario, &story.run(), &story.judged());
     let aborts: Vec<_> = events
         .iter()
@@ -133,5 +163,11 @@ fn a_thousand_equal_incidents_are_one_with_a_count() {
         .collect();
     // The first has no measure, and is one of them all the same.
     assert_eq!(aborts, [(1000, Some(999))]);
-    assert_eq!(events.iter().filter(|event| matches!(event, Event::Trigger(trigger) if trigger.times == 1000)).count(), 1);
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| matches!(event, Event::Trigger(trigger) if trigger.times == 1000))
+            .count(),
+        1
+    );
 }

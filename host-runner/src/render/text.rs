@@ -20,6 +20,8 @@ pub(super) struct Text {
     rows: Vec<Row>,
     console: Vec<String>,
     cost: Option<u64>,
+    /// What Linux does with the same.
+    linux: Option<String>,
 }
 
 impl Renderer for Text {
@@ -27,20 +29,44 @@ impl Renderer for Text {
         match event {
             Event::RunStarted(run) => {
                 self.backend.clone_from(&run.backend);
-                let kvm = run.kvm.as_ref().map(|version| format!(", KVM of Linux {version}")).unwrap_or_default();
+                let kvm = run
+                    .kvm
+                    .as_ref()
+                    .map(|version| format!(", KVM of Linux {version}"))
+                    .unwrap_or_default();
                 let plural = if run.scenarios == 1 { "" } else { "s" };
-                writeln!(out, "{} scenario{plural} on {}{kvm}", run.scenarios, run.backend.bold())
+                writeln!(
+                    out,
+                    "{} scenario{plural} on {}{kvm}",
+                    run.scenarios,
+                    run.backend.bold()
+                )
             }
             Event::ScenarioStarted(scenario) => {
                 self.console.clear();
                 self.cost = None;
-                writeln!(out, "\n{} {}  {}", "●".cyan(), scenario.scenario.bold(), scenario.title)
+                self.linux.clone_from(&scenario.linux);
+                writeln!(
+                    out,
+                    "\n{} {}  {}",
+                    "●".cyan(),
+                    scenario.scenario.bold(),
+                    scenario.title
+                )
             }
             Event::Trigger(trigger) => row(out, "trigger", &trigger_text(trigger)),
             Event::Injection(injection) => row(out, "injection", &injection_text(injection)),
             Event::Delivery(given) => {
-                let esr = if given.esr == "0x0" { String::new() } else { format!(" · ESR {}", given.esr) };
-                row(out, "delivered", &format!("{}synchronous external abort{esr}", count(given.times)))
+                let esr = if given.esr == "0x0" {
+                    String::new()
+                } else {
+                    format!(" · ESR {}", given.esr)
+                };
+                row(
+                    out,
+                    "delivered",
+                    &format!("{}synchronous external abort{esr}", count(given.times)),
+                )
             }
             Event::Abort(abort) => self.abort(abort, out),
             Event::Tasks(tasks) => lived(&tasks.tasks, out),
@@ -57,13 +83,30 @@ impl Renderer for Text {
                     cost: None,
                     wall_ms: 0,
                 });
-                writeln!(out, "\n{} {}  {}: {}", "○".yellow(), skipped.scenario.bold(), "skipped".yellow(), skipped.reason)?;
-                if skipped.fix.is_empty() { Ok(()) } else { row(out, "fix", &skipped.fix) }
+                writeln!(
+                    out,
+                    "\n{} {}  {}: {}",
+                    "○".yellow(),
+                    skipped.scenario.bold(),
+                    "skipped".yellow(),
+                    skipped.reason
+                )?;
+                if skipped.fix.is_empty() {
+                    Ok(())
+                } else {
+                    row(out, "fix", &skipped.fix)
+                }
             }
             Event::Measure(measure) => {
-                let value = measure.value.map_or_else(|| "not measured".into(), |value| value.to_string());
+                let value = measure
+                    .value
+                    .map_or_else(|| "not measured".into(), |value| value.to_string());
                 let over = measure.value.is_none_or(|value| value > measure.limit);
-                let mark = if over { "✘".red().to_string() } else { "✔".green().to_string() };
+                let mark = if over {
+                    "✘".red().to_string()
+                } else {
+                    "✔".green().to_string()
+                };
                 let (name, unit, limit) = (&measure.name, &measure.unit, measure.limit);
                 writeln!(out, "{mark} {name:<58} {value:>12} {unit}, at most {limit}")
             }
@@ -75,9 +118,18 @@ impl Renderer for Text {
 impl Text {
     fn abort(&mut self, abort: &Abort, out: &mut dyn Write) -> io::Result<()> {
         self.cost = self.cost.max(abort.cost);
-        let far = abort.far.as_ref().map(|far| format!(" · FAR {far}")).unwrap_or_default();
+        let far = abort
+            .far
+            .as_ref()
+            .map(|far| format!(" · FAR {far}"))
+            .unwrap_or_default();
         let register = if abort.register == "disr" { "DISR" } else { "ESR" };
-        let first = format!("{}{} · {register} {}{far}", count(abort.times), abort.vector, abort.syndrome);
+        let first = format!(
+            "{}{} · {register} {}{far}",
+            count(abort.times),
+            abort.vector,
+            abort.syndrome
+        );
         row(out, "vector", &first)?;
         row(out, "decode", &abort.summary)?;
         let whom = match (&abort.program, abort.slot) {
@@ -85,7 +137,11 @@ impl Text {
             (None, Some(slot)) => format!("charged to slot {slot}"),
             (_, None) => "charged to nobody".into(),
         };
-        row(out, "decision", &format!("{} · {}, {whom}", abort.decision.bold(), abort.severity))?;
+        row(
+            out,
+            "decision",
+            &format!("{} · {}, {whom}", abort.decision.bold(), abort.severity),
+        )?;
         row(out, "done", &done(abort))?;
         match abort.cost {
             Some(cost) if abort.times > 1 => row(out, "cost", &format!("{cost} instructions at most")),
@@ -102,6 +158,9 @@ impl Text {
             cost: self.cost.take(),
             wall_ms: verdict.wall_ms,
         });
+        if let Some(linux) = self.linux.take() {
+            row(out, "Linux", linux.trim())?;
+        }
         let time = seconds(verdict.wall_ms);
         if verdict.verdict == Outcome::Pass {
             return writeln!(out, "  {} {} in {time}", "✔".green(), "pass".green());
@@ -112,15 +171,21 @@ impl Text {
             writeln!(out, "      got       {}", finding.got)?;
         }
         let hidden = self.console.len().saturating_sub(CONSOLE_LINES);
-        if hidden > 0 {
-            writeln!(out, "  {}", format_args!("console, without its first {hidden} lines:").dimmed())?;
-        } else if !self.console.is_empty() {
-            writeln!(out, "  {}", "console:".dimmed())?;
-        }
+        let heading = match (self.console.len(), hidden) {
+            (0, _) => "the console is empty".to_owned(),
+            (_, 0) => "console:".to_owned(),
+            (_, hidden) => format!("console, without its first {hidden} lines:"),
+        };
+        writeln!(out, "  {}", heading.dimmed())?;
         for line in self.console.drain(..).skip(hidden) {
             writeln!(out, "  {} {line}", "┆".dimmed())?;
         }
-        writeln!(out, "  {} {} in {time}", "✘".red(), table::word(verdict.verdict).red().bold())
+        writeln!(
+            out,
+            "  {} {} in {time}",
+            "✘".red(),
+            table::word(verdict.verdict).red().bold()
+        )
     }
 }
 
@@ -133,8 +198,16 @@ fn trigger_text(trigger: &Trigger) -> String {
         _ => "at its checkpoint",
     };
     let number = trigger.checkpoint;
-    let page = trigger.page.as_ref().map(|page| format!(", about to touch the page at {page}")).unwrap_or_default();
-    format!("{}{who} (slot {}) {place} {number}{page}", count(trigger.times), trigger.slot)
+    let page = trigger
+        .page
+        .as_ref()
+        .map(|page| format!(", about to touch the page at {page}"))
+        .unwrap_or_default();
+    format!(
+        "{}{who} (slot {}) {place} {number}{page}",
+        count(trigger.times),
+        trigger.slot
+    )
 }
 
 fn injection_text(injection: &Injected) -> String {
@@ -172,26 +245,37 @@ fn lived(tasks: &[Task], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn fate(task: &Task) -> String {
-    let restarts = if task.restarts > 0 { format!(" after {} restarts", task.restarts) } else { String::new() };
+    let restarts = if task.restarts > 0 {
+        format!(" after {} restarts", task.restarts)
+    } else {
+        String::new()
+    };
     let name = &task.program;
     if task.damage > 0 {
         return format!("{name} {} with {} damages", task.state, task.damage);
     }
     if task.bystander && task.progress > task.progress_at_last_abort {
-        return format!("{name} unharmed, +{}", task.progress - task.progress_at_last_abort);
+        return format!(
+            "{name} unharmed, +{}",
+            task.progress - task.progress_at_last_abort
+        );
     }
     format!("{name} {}{restarts}", task.state)
 }
 
 fn count(times: u32) -> String {
-    if times > 1 { format!("{times} × ") } else { String::new() }
+    if times > 1 {
+        format!("{times} × ")
+    } else {
+        String::new()
+    }
 }
 
 /// One row of a timeline, broken into lines at words.
 fn row(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
     let mut label = format!("{label:<10}");
     let mut line = String::new();
-    for word in text.split(' ') {
+    for word in text.split_ascii_whitespace() {
         if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > WIDTH - 14 {
             writeln!(out, "  {} {} {line}", "│".dimmed(), label.dimmed())?;
             label = " ".repeat(10);

@@ -43,23 +43,35 @@ pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice
             Ok((word, Backend::Direct(backend, image)))
         };
         match name {
-            BackendName::Auto | BackendName::Kvm => direct("kvm", Kvm::open().map(|kvm| Box::new(kvm) as Box<dyn Runs>)),
-            BackendName::Qemu => {
-                direct("qemu", Qemu::find(&place.folder()).map(|qemu| Box::new(qemu) as Box<dyn Runs>))
+            BackendName::Auto | BackendName::Kvm => {
+                direct("kvm", Kvm::open().map(|kvm| Box::new(kvm) as Box<dyn Runs>))
             }
+            BackendName::Qemu => direct(
+                "qemu",
+                Qemu::find(&place.folder()).map(|qemu| Box::new(qemu) as Box<dyn Runs>),
+            ),
             BackendName::Lab => {
-                let lab = Lab::find(&place.folder(), place.kernel.as_deref()).map_err(|missing| ("lab", missing))?;
-                let lab = Lab { image: place.image.clone().unwrap_or_else(|| lab.image.clone()), ..lab };
+                let lab = Lab::find(&place.folder(), place.kernel.as_deref())
+                    .map_err(|missing| ("lab", missing))?;
+                let lab = Lab {
+                    image: place.image.clone().unwrap_or_else(|| lab.image.clone()),
+                    ..lab
+                };
                 Ok(("lab", Backend::Lab(lab)))
             }
         }
     };
     if name != BackendName::Auto {
         return match open(name) {
-            Ok((name, backend)) => {
-                Ok(Choice { name, backend, why: "it was asked for".into(), not: Vec::new() })
+            Ok((name, backend)) => Ok(Choice {
+                name,
+                backend,
+                why: "it was asked for".into(),
+                not: Vec::new(),
+            }),
+            Err((_, missing)) if name == BackendName::Lab && is_kernel_missing(place) => {
+                Err(Unchosen::Skip(missing))
             }
-            Err((_, missing)) if name == BackendName::Lab && is_kernel_missing(place) => Err(Unchosen::Skip(missing)),
             Err(missing) => Err(Unchosen::Environment(vec![missing])),
         };
     }
@@ -67,9 +79,18 @@ pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice
     for candidate in [BackendName::Kvm, BackendName::Lab, BackendName::Qemu] {
         match open(candidate) {
             Ok((name, backend)) => {
-                let why = if missing.is_empty() { "the host's own KVM" } else { "the first that works here" };
+                let why = if missing.is_empty() {
+                    "the host's own KVM"
+                } else {
+                    "the first that works here"
+                };
                 let not = missing.into_iter().map(unavailable).collect();
-                return Ok(Choice { name, backend, why: why.into(), not });
+                return Ok(Choice {
+                    name,
+                    backend,
+                    why: why.into(),
+                    not,
+                });
             }
             Err(reason) => missing.push(reason),
         }
@@ -81,11 +102,21 @@ pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice
 /// what it would have run is skipped. Without QEMU or the build, the environment is broken.
 fn is_kernel_missing(place: &PlaceArguments) -> bool {
     let named = env::var_os("SEAWALL_QEMU").filter(|named| !named.is_empty());
-    let qemu = named.map_or_else(|| on_path("qemu-system-aarch64"), |named| Path::new(&named).is_file());
-    let kernel = place.kernel.clone().unwrap_or_else(|| place.folder().join("lab-kernel.Image"));
+    let qemu = named.map_or_else(
+        || on_path("qemu-system-aarch64"),
+        |named| Path::new(&named).is_file(),
+    );
+    let kernel = place
+        .kernel
+        .clone()
+        .unwrap_or_else(|| place.folder().join("lab-kernel.Image"));
     qemu && !kernel.is_file()
 }
 
 fn unavailable((backend, missing): (&'static str, Missing)) -> Unavailable {
-    Unavailable { backend: backend.into(), reason: missing.what, fix: missing.fix }
+    Unavailable {
+        backend: backend.into(),
+        reason: missing.what,
+        fix: missing.fix,
+    }
 }

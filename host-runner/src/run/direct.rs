@@ -11,13 +11,31 @@ use crate::scenario::{Platform, Scenario, boot};
 use crate::timeline;
 
 pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], output: &mut Output) {
-    let platform = if backend.name() == "qemu" { Platform::Qemu } else { Platform::Kvm };
+    let platform = if backend.name() == "qemu" {
+        Platform::Qemu
+    } else {
+        Platform::Kvm
+    };
     for scenario in scenarios {
         if !scenario.platforms.contains(&platform) {
-            let words: Vec<&str> = scenario.platforms.iter().map(|platform| platform.word()).collect();
-            let fix = if platform == Platform::Qemu { "seawall run --backend lab" } else { "seawall run --backend qemu" };
+            let words: Vec<&str> = scenario
+                .platforms
+                .iter()
+                .map(|platform| platform.word())
+                .collect();
+            let fix = if platform == Platform::Qemu {
+                "seawall run --backend lab"
+            } else {
+                "seawall run --backend qemu"
+            };
             let what = format!("this scenario is for {} alone", words.join(", "));
-            output.event(Event::Skipped(skipped(scenario, &Missing { what, fix: fix.into() })));
+            output.event(Event::Skipped(skipped(
+                scenario,
+                &Missing {
+                    what,
+                    fix: fix.into(),
+                },
+            )));
             continue;
         }
         eprintln!("seawall: {} on {}", scenario.name, backend.name());
@@ -29,7 +47,9 @@ pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], o
                     linux: scenario.linux.clone(),
                 }));
                 let judged = judge(scenario, &run, backend.kvm_version());
-                timeline::events(scenario, &run, &judged).into_iter().for_each(|event| output.event(event));
+                timeline::events(scenario, &run, &judged)
+                    .into_iter()
+                    .for_each(|event| output.event(event));
             }
             Err(missing) => output.event(Event::Skipped(skipped(scenario, &missing))),
         }
@@ -56,8 +76,14 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         memory_bytes: scenario.guest.memory_bytes,
         boot_arguments: &boot::arguments(&scenario.guest),
         plan,
-        limits: Limits { wall: scenario.timeout, ..Limits::default() },
+        limits: Limits {
+            wall: scenario.timeout,
+            ..Limits::default()
+        },
     };
-    panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request)))
-        .unwrap_or_else(|_| Ok(stuck("the runner itself panicked; its message is on standard error".into())))
+    panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request))).unwrap_or_else(|_| {
+        Ok(stuck(
+            "the runner itself panicked; its message is on standard error".into(),
+        ))
+    })
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Output, skipped};
+use crate::backend::Missing;
 use crate::escape;
-use crate::events::{Event, Finding, Outcome, RunStarted, Verdict};
+use crate::events::{Event, Finding, Outcome, RunStarted, Skipped, Verdict};
 use crate::lab::{Lab, Line, SessionEnd};
 use crate::scenario::Scenario;
 
@@ -19,10 +20,29 @@ const KEPT_LINES: usize = 20;
 
 pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output: &mut Output) {
     let (arguments, files) = inner_command(scenarios);
-    let wall = scenarios.iter().fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
-    let mut listener = Listener { started: Some(started), output, last: Vec::new() };
+    let wall = scenarios
+        .iter()
+        .fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
     eprintln!("seawall: the lab boots");
-    let end = lab.session(&arguments, &files, wall, &mut |line| listener.line(line));
+    follow(started, scenarios, output, |line| {
+        lab.session(&arguments, &files, wall, line)
+    });
+}
+
+/// Takes what a session says, and gives every scenario a verdict, also those that it left out.
+fn follow(
+    started: RunStarted,
+    scenarios: &[Scenario],
+    output: &mut Output,
+    session: impl FnOnce(&mut dyn FnMut(Line<'_>)) -> Result<SessionEnd, Missing>,
+) {
+    let mut listener = Listener {
+        started: Some(started),
+        scenarios,
+        output,
+        last: Vec::new(),
+    };
+    let end = session(&mut |line| listener.line(line));
     let Listener { started, last, .. } = listener;
     if let Some(started) = started {
         output.event(Event::RunStarted(started));
@@ -51,9 +71,22 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output
 /// The command inside, and the files it needs. What runs there is exactly what was read here: each scenario goes in as
 /// its own text.
 fn inner_command(scenarios: &[Scenario]) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
-    let arguments = ["run", "--backend", "kvm", "--format", "ndjson", "--image", IMAGE, "--scenarios", FOLDER];
+    let arguments = [
+        "run",
+        "--backend",
+        "kvm",
+        "--format",
+        "ndjson",
+        "--image",
+        IMAGE,
+        "--scenarios",
+        FOLDER,
+    ];
     let files = scenarios.iter().map(|scenario| {
-        (format!("{FOLDER}/{}.toml", scenario.name), scenario.source.clone().into_bytes())
+        (
+            format!("{FOLDER}/{}.toml", scenario.name),
+            scenario.source.clone().into_bytes(),
+        )
     });
     (arguments.map(str::to_owned).to_vec(), files.collect())
 }
@@ -77,6 +110,7 @@ fn lost(scenario: &Scenario, reason: &str) -> Verdict {
 /// as they are, escaped.
 struct Listener<'a> {
     started: Option<RunStarted>,
+    scenarios: &'a [Scenario],
     output: &'a mut Output,
     last: Vec<String>,
 }
@@ -97,11 +131,18 @@ impl Listener<'_> {
         match event {
             Event::RunStarted(inner) => {
                 if let Some(started) = self.started.take() {
-                    self.output.event(Event::RunStarted(RunStarted { kvm: inner.kvm, ..started }));
+                    self.output.event(Event::RunStarted(RunStarted {
+                        kvm: inner.kvm,
+                        ..started
+                    }));
                 }
             }
             // The counts are this side's own.
             Event::RunEnded(_) => {}
+            // One verdict for each scenario that was asked for, and for no other.
+            Event::Verdict(Verdict { ref scenario, .. }) | Event::Skipped(Skipped { ref scenario, .. })
+                if self.output.has_reported(scenario)
+                    || self.scenarios.iter().all(|asked| asked.name != *scenario) => {}
             event => {
                 if let Some(started) = self.started.take() {
                     self.output.event(Event::RunStarted(started));
@@ -120,19 +161,4 @@ impl Listener<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::inner_command;
-    use crate::scenario::library;
-
-    #[test]
-    fn what_runs_inside_is_exactly_what_was_read_outside() {
-        let scenarios = library::load(&[]).unwrap();
-        let (arguments, files) = inner_command(&scenarios);
-        assert_eq!(arguments.join(" "), "run --backend kvm --format ndjson --image /seawall.Image --scenarios /scenarios");
-        assert_eq!(files.len(), scenarios.len());
-        for (scenario, (path, text)) in scenarios.iter().zip(&files) {
-            assert_eq!(path, &format!("/scenarios/{}.toml", scenario.name));
-            assert_eq!(text, scenario.source.as_bytes());
-        }
-    }
-}
+mod tests;

@@ -130,5 +130,12 @@ fn skip_all(scenarios: &[Scenario], missing: &Missing, output: &mut Output) {
 }
 
 fn skipped(scenario: &Scenario, missing: &Missing) -> Skipped {
-    Skipped { scenario: scenario.name.clone(), reason: missing.what.clone(), fix: missing.fix.clone() }
+    Skipped {
+        scenario: scenario.name.clone(),
+        reason: missing.what.clone(),
+        fix: missing.fix.clone(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

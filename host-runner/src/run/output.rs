@@ -1,6 +1,6 @@
 //! Where events go: through the renderer to standard output, and into the counts that become the exit code.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::time::Instant;
 
 use anstream::AutoStream;
@@ -12,7 +12,7 @@ use crate::render::{Format, Renderer, renderer};
 /// Standard output in a format.
 pub struct Output {
     renderer: Box<dyn Renderer>,
-    stream: AutoStream<io::Stdout>,
+    stream: Box<dyn Write>,
     /// Nobody reads any more; the run goes on for its exit code.
     closed: bool,
     failed_to_write: bool,
@@ -23,7 +23,9 @@ pub struct Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output").field("totals", &self.totals).finish_non_exhaustive()
+        f.debug_struct("Output")
+            .field("totals", &self.totals)
+            .finish_non_exhaustive()
     }
 }
 
@@ -31,9 +33,15 @@ impl Output {
     /// Nothing said yet.
     #[must_use]
     pub fn new(format: Format, colour: ColourChoice) -> Self {
+        Self::to(Box::new(AutoStream::new(io::stdout(), colour.anstream())), format)
+    }
+
+    /// Nothing said yet, to be said there.
+    #[must_use]
+    pub fn to(stream: Box<dyn Write>, format: Format) -> Self {
         Self {
             renderer: renderer(format),
-            stream: AutoStream::new(io::stdout(), colour.anstream()),
+            stream,
             closed: false,
             failed_to_write: false,
             totals: Totals::default(),
@@ -75,14 +83,21 @@ impl Output {
         self.write(&Event::RunEnded(self.totals));
         let exit = Exit::of(&self.totals);
         // A result that was not delivered is no pass.
-        if self.failed_to_write && exit == Exit::Pass { Exit::Environment } else { exit }
+        if self.failed_to_write && exit == Exit::Pass {
+            Exit::Environment
+        } else {
+            exit
+        }
     }
 
     fn write(&mut self, event: &Event) {
         if self.closed {
             return;
         }
-        let written = self.renderer.event(event, &mut self.stream).and_then(|()| self.stream.flush());
+        let written = self
+            .renderer
+            .event(event, self.stream.as_mut())
+            .and_then(|()| self.stream.flush());
         if let Err(error) = written {
             self.closed = true;
             if error.kind() != io::ErrorKind::BrokenPipe {

@@ -31,7 +31,9 @@ impl PlaceArguments {
         if let Some(named) = &self.artefacts {
             return named.clone();
         }
-        let beside = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+        let beside = env::current_exe()
+            .ok()
+            .and_then(|exe| exe.parent().map(Path::to_owned));
         if let Some(folder) = &beside
             && folder.join(IMAGE).is_file()
         {
@@ -39,9 +41,15 @@ impl PlaceArguments {
         }
         let here = env::current_dir().ok();
         let above = |start: &PathBuf| {
-            start.ancestors().map(|folder| folder.join("target/seawall")).find(|folder| folder.is_dir())
+            start
+                .ancestors()
+                .map(|folder| folder.join("target/seawall"))
+                .find(|folder| folder.is_dir())
         };
-        let found = here.as_ref().and_then(above).or_else(|| beside.as_ref().and_then(above));
+        let found = here
+            .as_ref()
+            .and_then(above)
+            .or_else(|| beside.as_ref().and_then(above));
         found.unwrap_or_else(|| PathBuf::from("target/seawall"))
     }
 
@@ -66,5 +74,6 @@ impl PlaceArguments {
 
 /// Whether a program is on the path.
 pub(super) fn on_path(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

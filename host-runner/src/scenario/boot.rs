@@ -12,7 +12,10 @@ pub fn arguments(guest: &Guest) -> String {
         Some(Policy::Isolate) => format!("{name}/isolate"),
         Some(Policy::Restart(limit)) => format!("{name}/restart:{limit}"),
     };
-    format!("seawall.tasks={}", guest.tasks.iter().map(task).collect::<Vec<_>>().join(","))
+    format!(
+        "seawall.tasks={}",
+        guest.tasks.iter().map(task).collect::<Vec<_>>().join(",")
+    )
 }
 
 /// The plan, and for each of its steps the injection it was made of: one that names a program becomes a step for each

@@ -9,12 +9,9 @@ use seawall_replay::port::Window;
 use toml::Spanned;
 
 use super::diagnose::Problem;
-use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar, RawGuest, RawInject, RawScenario, Text};
+use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest};
-use super::{
-    BYSTANDER, Before, Cause, Expect, ExpectedAbort, Far, FinalState, Frame, Guest, GuestEnd, Inject, PROGRAMS,
-    Platform, Policy, Scenario, boot,
-};
+use super::{BYSTANDER, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
 
 const MOST_TASKS: usize = 32;
 const MIB: u64 = 1 << 20;
@@ -35,11 +32,17 @@ impl Checker {
         }
         let guest_span = raw.guest.tasks.span();
         let guest = self.guest(raw.guest);
-        let injections: Vec<Inject> = raw.inject.into_iter().map(|inject| self.inject(inject, &guest)).collect();
+        let injections: Vec<Inject> = raw
+            .inject
+            .into_iter()
+            .map(|inject| self.inject(inject, &guest))
+            .collect();
         let bystanders = guest.slots(BYSTANDER).count();
         if !injections.is_empty() && bystanders < 2 {
-            let help = "two tasks that are not concerned show that the error cost nobody else anything".to_owned();
-            let message = format!("a scenario that injects needs at least two bystanders, this one has {bystanders}");
+            let help =
+                "two tasks that are not concerned show that the error cost nobody else anything".to_owned();
+            let message =
+                format!("a scenario that injects needs at least two bystanders, this one has {bystanders}");
             self.problem(guest_span.clone(), message, Some(help));
         }
         if let Err(error) = boot::plan(&guest, &injections) {
@@ -49,9 +52,17 @@ impl Checker {
             None => vec![Platform::Qemu, Platform::Kvm],
             Some(listed) => {
                 if listed.get_ref().is_empty() {
-                    self.problem(listed.span(), "`backends` is empty: it would never run".into(), None);
+                    self.problem(
+                        listed.span(),
+                        "`backends` is empty: it would never run".into(),
+                        None,
+                    );
                 }
-                listed.into_inner().iter().filter_map(|word| self.word(word, "backend")).collect()
+                listed
+                    .into_inner()
+                    .iter()
+                    .filter_map(|word| self.word(word, "backend"))
+                    .collect()
             }
         };
         let seconds = self.ranged(raw.timeout_s.as_ref(), "timeout_s", 1..=600, 30);
@@ -76,32 +87,55 @@ impl Checker {
         let span = raw.tasks.span();
         let tasks = raw.tasks.into_inner();
         if tasks.is_empty() || tasks.len() > MOST_TASKS {
-            self.problem(span, format!("{} tasks, where 1 to {MOST_TASKS} can be", tasks.len()), None);
+            self.problem(
+                span,
+                format!("{} tasks, where 1 to {MOST_TASKS} can be", tasks.len()),
+                None,
+            );
         }
         for task in &tasks {
-            self.one_of(task, PROGRAMS.iter().map(|(name, _)| *name), "no program of the guest is called");
+            self.one_of(
+                task,
+                PROGRAMS.iter().map(|(name, _)| *name),
+                "no program of the guest is called",
+            );
         }
         let tasks: Vec<String> = tasks.into_iter().map(Spanned::into_inner).collect();
         let mut policies = BTreeMap::new();
         for (program, policy) in raw.policy {
-            self.one_of(&program, tasks.iter().map(String::as_str), "no task of this scenario runs");
+            self.one_of(
+                &program,
+                tasks.iter().map(String::as_str),
+                "no task of this scenario runs",
+            );
             if let Some(policy) = self.policy(&policy) {
                 policies.insert(program.into_inner(), policy);
             }
         }
         let memory_bytes = raw.memory.map_or(64 * MIB, |memory| self.memory(&memory));
-        Guest { memory_bytes, tasks, policies }
+        Guest {
+            memory_bytes,
+            tasks,
+            policies,
+        }
     }
 
     fn memory(&mut self, memory: &Text) -> u64 {
         let text = memory.get_ref();
-        let parsed = text.strip_suffix('M').map(|n| (n, MIB)).or_else(|| text.strip_suffix('G').map(|n| (n, 1 << 30)));
+        let parsed = text
+            .strip_suffix('M')
+            .map(|n| (n, MIB))
+            .or_else(|| text.strip_suffix('G').map(|n| (n, 1 << 30)));
         let bytes = parsed.and_then(|(digits, unit)| digits.parse::<u64>().ok()?.checked_mul(unit));
         let help = "a number and M or G, such as \"64M\"; 16M to 64G, in steps of 2M".to_owned();
         match bytes {
             None => self.problem(memory.span(), format!("`{text}` is not a size"), Some(help)),
             Some(bytes) if !MEMORY.contains(&bytes) || bytes % (2 * MIB) != 0 => {
-                self.problem(memory.span(), format!("the guest cannot have {text} of memory"), Some(help));
+                self.problem(
+                    memory.span(),
+                    format!("the guest cannot have {text} of memory"),
+                    Some(help),
+                );
             }
             Some(bytes) => return bytes,
         }
@@ -140,20 +174,35 @@ impl Checker {
                 "no task of this scenario runs",
             ),
             (None, true) => {}
-            (Some(task), true) => self.problem(task.span(), "`task` and `any = true` exclude each other".into(), None),
+            (Some(task), true) => self.problem(
+                task.span(),
+                "`task` and `any = true` exclude each other".into(),
+                None,
+            ),
             (None, false) => {
                 let help = "task = \"load\", or any = true".to_owned();
-                self.problem(span, "the injection does not say whose checkpoint brings it".into(), Some(help));
+                self.problem(
+                    span,
+                    "the injection does not say whose checkpoint brings it".into(),
+                    Some(help),
+                );
             }
         }
         let checkpoint = self.ranged(Some(&raw.checkpoint), "checkpoint", 0..=0xfff, 1);
-        let at = raw.at.as_ref().map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
+        let at = raw
+            .at
+            .as_ref()
+            .map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
         let at = at.unwrap_or(Window::Checkpoint);
         let route = self.word(&raw.route, "route").unwrap_or(Route::Hole);
         if route == Route::Hole && matches!(at, Window::User | Window::Border) {
             let span = raw.at.as_ref().map_or(raw.route.span(), Spanned::span);
             let help = Some("a hole needs `checkpoint` or `kernel`".to_owned());
-            self.problem(span, "this window announces no page, so there is none to take away".into(), help);
+            self.problem(
+                span,
+                "this window announces no page, so there is none to take away".into(),
+                help,
+            );
         }
         let injection = match (route, &raw.syndrome) {
             (Route::Hole, Some(syndrome)) => {
@@ -179,127 +228,35 @@ impl Checker {
         }
     }
 
-    fn expect(&mut self, raw: RawExpect, guest: &Guest) -> Expect {
-        let reachable = reachable(guest);
-        let end = self.word(&raw.end, "end").unwrap_or(GuestEnd::Done);
-        let end_span = raw.end.span();
-        let aborts: Vec<ExpectedAbort> = raw.abort.into_iter().map(|abort| self.abort(abort, &reachable)).collect();
-        let mut tasks = BTreeMap::new();
-        for (program, state) in raw.tasks {
-            self.one_of(&program, reachable.iter().copied(), "no task of this scenario runs");
-            if let Some(state) = self.word::<FinalState>(&state, "state of a task") {
-                tasks.insert(program.into_inner(), state);
-            }
-        }
-        for program in &guest.tasks {
-            if end == GuestEnd::Done && program != BYSTANDER && !tasks.contains_key(program) {
-                let help = Some(format!("[expect.tasks] {program} = \"killed\", or exited, alive, isolated"));
-                self.problem(end_span.clone(), format!("nothing is expected of the task `{program}`"), help);
-            }
-        }
-        let mut restarts = BTreeMap::new();
-        for (program, count) in raw.restarts {
-            self.one_of(&program, guest.tasks.iter().map(String::as_str), "no task of this scenario runs");
-            let count = self.ranged(Some(&count), "restarts", 0..=1000, 0);
-            restarts.insert(program.into_inner(), count);
-        }
-        let frames = aborts.iter().filter(|abort| abort.frame != Frame::None);
-        let retired = frames.map(|abort| abort.times).fold(0, u32::saturating_add);
-        let retired = self.ranged(raw.retired.as_ref(), "retired", 0..=1_000_000, retired);
-        Expect { end, console: raw.console, retired: u64::from(retired), aborts, tasks, restarts }
-    }
-
-    fn abort(&mut self, raw: Spanned<RawAbort>, reachable: &[&str]) -> ExpectedAbort {
-        let span = raw.span();
-        let raw = raw.into_inner();
-        if let Some(task) = &raw.task {
-            self.one_of(task, reachable.iter().copied(), "no task of this scenario runs");
-        }
-        let cause = self.word(&raw.cause, "cause").unwrap_or(Cause::Synchronous);
-        let (wanted, unwanted) = match cause {
-            Cause::Deferred => (("disr", &raw.disr), ("esr", &raw.esr)),
-            Cause::Synchronous | Cause::SError => (("esr", &raw.esr), ("disr", &raw.disr)),
-        };
-        if let Some(value) = unwanted.1 {
-            let help = Some(format!("an abort that is {} has `{}`", raw.cause.get_ref(), wanted.0));
-            self.problem(value.span(), format!("`{}` does not fit this cause", unwanted.0), help);
-        }
-        if wanted.1.is_none() {
-            self.problem(span, format!("the abort has no `{}`", wanted.0), None);
-        }
-        let syndrome = self.syndrome(wanted.1.as_ref());
-        let usual = if cause == Cause::Synchronous { Frame::Announced } else { Frame::None };
-        ExpectedAbort {
-            task: raw.task.map(Spanned::into_inner),
-            cause,
-            from: self.word(&raw.from, "level").unwrap_or(super::Level::El0),
-            syndrome,
-            before: raw.esr_before.into_iter().map(|before| self.before(before)).collect(),
-            far: raw.far.map_or(Far::Invalid, |far| self.far(&far)),
-            severity: self.word(&raw.severity, "severity").unwrap_or(super::Severity::Corrected),
-            decision: self.word(&raw.decision, "decision").unwrap_or(super::Decision::CarryOn),
-            frame: raw.frame.map_or(Some(usual), |frame| self.word(&frame, "frame")).unwrap_or(usual),
-            times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
-        }
-    }
-
-    fn before(&mut self, raw: RawBefore) -> Before {
-        let version = raw.linux.get_ref().split_once('.');
-        let version = version.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        if version.is_none() {
-            let help = Some("major and minor, such as \"6.18\"".to_owned());
-            self.problem(raw.linux.span(), format!("`{}` is not a version", raw.linux.get_ref()), help);
-        }
-        Before {
-            linux: version.unwrap_or((0, 0)),
-            esr: self.syndrome(Some(&raw.esr)),
-            frame: raw.frame.and_then(|frame| self.word(&frame, "frame")),
-            because: raw.because,
-        }
-    }
-
-    fn far(&mut self, far: &Spanned<RawFar>) -> Far {
-        match far.get_ref() {
-            RawFar::Number(number) => match u64::try_from(*number) {
-                Ok(address) => return Far::Exactly(address),
-                Err(_) => self.problem(far.span(), "an address is not negative".into(), None),
-            },
-            RawFar::Text(text) if text == "any" => return Far::Any,
-            RawFar::Text(text) => {
-                let digits = text.strip_prefix("0x").map(|digits| digits.replace('_', ""));
-                if let Some(Ok(address)) = digits.map(|digits| u64::from_str_radix(&digits, 16)) {
-                    return Far::Exactly(address);
-                }
-                let help = Some("0x50000040, \"0xffff800000001000\" or \"any\"".to_owned());
-                self.problem(far.span(), format!("`{text}` is not an address"), help);
-            }
-        }
-        Far::Any
-    }
-
-    fn syndrome(&mut self, value: Option<&Number>) -> u64 {
-        let Some(value) = value else { return 0 };
-        u64::try_from(*value.get_ref()).unwrap_or_else(|_| {
-            self.problem(value.span(), "a syndrome is not negative".into(), None);
-            0
-        })
-    }
-
-    fn ranged(&mut self, value: Option<&Number>, what: &str, range: std::ops::RangeInclusive<u32>, usual: u32) -> u32 {
+    pub(super) fn ranged(
+        &mut self,
+        value: Option<&Number>,
+        what: &str,
+        range: std::ops::RangeInclusive<u32>,
+        usual: u32,
+    ) -> u32 {
         let Some(value) = value else { return usual };
         match u32::try_from(*value.get_ref()) {
             Ok(number) if range.contains(&number) => number,
             _ => {
                 let (least, most) = range.into_inner();
                 let hex = most > 100_000 && most & 1 == 1;
-                let range = if hex { format!("{least:#x} to {most:#x}") } else { format!("{least} to {most}") };
-                self.problem(value.span(), format!("{} is out of range", value.get_ref()), Some(format!("{what} is {range}")));
+                let range = if hex {
+                    format!("{least:#x} to {most:#x}")
+                } else {
+                    format!("{least} to {most}")
+                };
+                self.problem(
+                    value.span(),
+                    format!("{} is out of range", value.get_ref()),
+                    Some(format!("{what} is {range}")),
+                );
                 usual
             }
         }
     }
 
-    fn word<T: Word>(&mut self, text: &Text, what: &str) -> Option<T> {
+    pub(super) fn word<T: Word>(&mut self, text: &Text, what: &str) -> Option<T> {
         let found = T::WORDS.iter().find(|(word, _)| word == text.get_ref());
         if found.is_none() {
             let words = || T::WORDS.iter().map(|(word, _)| *word);
@@ -307,12 +264,21 @@ impl Checker {
                 || format!("one of {}", words().collect::<Vec<_>>().join(", ")),
                 |meant| format!("did you mean `{meant}`?"),
             );
-            self.problem(text.span(), format!("`{}` is not a {what}", text.get_ref()), Some(help));
+            self.problem(
+                text.span(),
+                format!("`{}` is not a {what}", text.get_ref()),
+                Some(help),
+            );
         }
         found.map(|(_, value)| *value)
     }
 
-    fn one_of<'a>(&mut self, text: &Text, known: impl Iterator<Item = &'a str> + Clone, complaint: &str) {
+    pub(super) fn one_of<'a>(
+        &mut self,
+        text: &Text,
+        known: impl Iterator<Item = &'a str> + Clone,
+        complaint: &str,
+    ) {
         let wrong = text.get_ref();
         if known.clone().any(|name| name == wrong) {
             return;
@@ -328,18 +294,7 @@ impl Checker {
         self.problem(text.span(), format!("{complaint} `{wrong}`"), Some(help));
     }
 
-    fn problem(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+    pub(super) fn problem(&mut self, span: Range<usize>, message: String, help: Option<String>) {
         self.problems.push(Problem { span, message, help });
     }
-}
-
-/// The programs of this guest, and those they start.
-fn reachable(guest: &Guest) -> Vec<&str> {
-    let started = |task: &str| PROGRAMS.iter().find(|(name, _)| *name == task).map_or(&[][..], |(_, starts)| starts);
-    let mut names: Vec<&str> = Vec::new();
-    for task in &guest.tasks {
-        names.push(task);
-        names.extend(started(task));
-    }
-    names
 }

@@ -29,7 +29,11 @@ pub struct BadScenario {
 
 impl BadScenario {
     pub(super) fn new(file: &str, text: &str, problems: Vec<Problem>) -> Self {
-        Self { source: NamedSource::new(file, text.to_owned()), text: text.to_owned(), problems }
+        Self {
+            source: NamedSource::new(file, text.to_owned()),
+            text: text.to_owned(),
+            problems,
+        }
     }
 
     /// Line and column of a problem, both counted from one; columns are characters.
@@ -44,14 +48,27 @@ impl BadScenario {
     /// All problems for people, each with the lines it is about.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
+        let theme = if colour {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .with_width(110);
         let mut out = String::new();
         for problem in &self.problems {
             let (line, column) = self.place(problem);
             // One line that editors and scripts can find, then the picture.
-            out.push_str(&format!("error: {}:{line}:{column}: {}\n", self.source.name(), problem.message));
-            if handler.render_report(&mut out, &Report { of: self, problem }).is_err() {
+            out.push_str(&format!(
+                "error: {}:{line}:{column}: {}\n",
+                self.source.name(),
+                problem.message
+            ));
+            if handler
+                .render_report(&mut out, &Report { of: self, problem })
+                .is_err()
+            {
                 out.push_str("  (its lines cannot be shown)\n");
             }
         }
@@ -64,7 +81,12 @@ impl fmt::Display for BadScenario {
         for (index, problem) in self.problems.iter().enumerate() {
             let (line, column) = self.place(problem);
             let gap = if index == 0 { "" } else { "\n" };
-            write!(f, "{gap}{}:{line}:{column}: {}", self.source.name(), problem.message)?;
+            write!(
+                f,
+                "{gap}{}:{line}:{column}: {}",
+                self.source.name(),
+                problem.message
+            )?;
             if let Some(help) = &problem.help {
                 write!(f, " ({help})")?;
             }
@@ -91,7 +113,10 @@ impl std::error::Error for Report<'_> {}
 
 impl Diagnostic for Report<'_> {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.problem
+            .help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -110,7 +135,11 @@ pub(super) fn from_toml(error: &toml::de::Error, length: usize) -> Problem {
     let end = length.saturating_sub(1);
     let span = error.span().unwrap_or(end..length);
     let span = span.start.min(end)..span.end.min(length);
-    Problem { span, help: unknown_key(&message), message }
+    Problem {
+        span,
+        help: unknown_key(&message),
+        message,
+    }
 }
 
 /// For "unknown field `x`, expected one of `a`, `b`": which of them.

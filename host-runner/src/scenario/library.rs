@@ -82,12 +82,19 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, LibraryError> {
 ///
 /// # Errors
 /// [`LibraryError::NoMatch`] when a filter, or all together, leave nothing.
-pub fn select(scenarios: Vec<Scenario>, filters: &[String], tags: &[String]) -> Result<Vec<Scenario>, LibraryError> {
+pub fn select(
+    scenarios: Vec<Scenario>,
+    filters: &[String],
+    tags: &[String],
+) -> Result<Vec<Scenario>, LibraryError> {
     let names: Vec<String> = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
     for filter in filters {
         if !names.iter().any(|name| matches(filter, name)) {
             let hint = super::words::nearest(filter, names.iter().map(String::as_str)).map(str::to_owned);
-            return Err(LibraryError::NoMatch { what: format!("`{filter}`"), hint });
+            return Err(LibraryError::NoMatch {
+                what: format!("`{filter}`"),
+                hint,
+            });
         }
     }
     let wanted = |scenario: &Scenario| {
@@ -97,13 +104,18 @@ pub fn select(scenarios: Vec<Scenario>, filters: &[String], tags: &[String]) -> 
     let kept: Vec<Scenario> = scenarios.into_iter().filter(wanted).collect();
     if kept.is_empty() {
         let what = [filters, tags].concat().join(", ");
-        return Err(LibraryError::NoMatch { what: format!("`{what}`"), hint: None });
+        return Err(LibraryError::NoMatch {
+            what: format!("`{what}`"),
+            hint: None,
+        });
     }
     Ok(kept)
 }
 
 fn matches(filter: &str, name: &str) -> bool {
-    filter.strip_prefix('=').map_or_else(|| name.contains(filter), |exact| exact == name)
+    filter
+        .strip_prefix('=')
+        .map_or_else(|| name.contains(filter), |exact| exact == name)
 }
 
 fn checked(file: &str, text: &str) -> Result<Scenario, LibraryError> {
@@ -115,14 +127,23 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, LibraryError> {
         return Ok(vec![path.to_owned()]);
     }
     let entries = fs::read_dir(path).and_then(|entries| {
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
+        entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<Vec<_>>>()
     });
     let mut files = entries.map_err(|error| unreadable(path, error))?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    if files.is_empty() { Err(LibraryError::Empty(path.to_owned())) } else { Ok(files) }
+    if files.is_empty() {
+        Err(LibraryError::Empty(path.to_owned()))
+    } else {
+        Ok(files)
+    }
 }
 
 fn unreadable(path: &Path, error: io::Error) -> LibraryError {
-    LibraryError::Unreadable { path: path.to_owned(), error }
+    LibraryError::Unreadable {
+        path: path.to_owned(),
+        error,
+    }
 }

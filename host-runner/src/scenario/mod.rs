@@ -7,6 +7,7 @@
 pub mod boot;
 mod check;
 pub mod diagnose;
+mod expect;
 pub mod library;
 pub mod parse;
 mod raw;
@@ -86,13 +87,18 @@ pub struct Guest {
 impl Guest {
     /// The slots that begin with this program.
     pub fn slots<'a>(&'a self, program: &'a str) -> impl Iterator<Item = u16> + 'a {
-        (1..).zip(&self.tasks).filter(move |(_, task)| *task == program).map(|(slot, _)| slot)
+        (1..)
+            .zip(&self.tasks)
+            .filter(move |(_, task)| *task == program)
+            .map(|(slot, _)| slot)
     }
 
     /// The program that slot begins with.
     #[must_use]
     pub fn program(&self, slot: u16) -> Option<&str> {
-        self.tasks.get(usize::from(slot).checked_sub(1)?).map(String::as_str)
+        self.tasks
+            .get(usize::from(slot).checked_sub(1)?)
+            .map(String::as_str)
     }
 }
 
@@ -181,7 +187,11 @@ impl ExpectedAbort {
             applies.min_by_key(|before| before.linux)
         });
         older.map_or((self.syndrome, self.frame, None), |before| {
-            (before.esr, before.frame.unwrap_or(self.frame), Some(before.because.as_str()))
+            (
+                before.esr,
+                before.frame.unwrap_or(self.frame),
+                Some(before.because.as_str()),
+            )
         })
     }
 }
@@ -212,3 +222,5 @@ pub enum Far {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrong_tests;

@@ -14,7 +14,9 @@ use super::raw::RawScenario;
 pub fn parse(file: &str, text: &str) -> Result<Scenario, BadScenario> {
     let raw: RawScenario = toml::from_str(text)
         .map_err(|error| BadScenario::new(file, text, vec![from_toml(&error, text.len())]))?;
-    let name = Path::new(file).file_stem().map_or_else(|| file.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let name = Path::new(file)
+        .file_stem()
+        .map_or_else(|| file.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let mut checker = Checker::default();
     let scenario = checker.scenario(name, file, text, raw);
     if checker.problems.is_empty() {

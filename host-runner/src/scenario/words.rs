@@ -10,7 +10,10 @@ pub(crate) trait Word: Copy + PartialEq + 'static {
 
 /// The word for a value.
 pub(crate) fn word<T: Word>(value: T) -> &'static str {
-    T::WORDS.iter().find(|(_, known)| *known == value).map_or("?", |(word, _)| word)
+    T::WORDS
+        .iter()
+        .find(|(_, known)| *known == value)
+        .map_or("?", |(word, _)| word)
 }
 
 macro_rules! words {

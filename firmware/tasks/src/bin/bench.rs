@@ -75,7 +75,9 @@ fn main(_: u64, port: bool) -> u64 {
     let call_cost = (0..TIMES).map(|_| empty_call()).max().unwrap_or(0);
     call(MEASURE, 1, call_cost, 0);
     if port {
-        let Some(cost) = (0..TIMES).map(|_| abort()).max().flatten() else { return 1 };
+        let Some(cost) = (0..TIMES).map(|_| abort()).max().flatten() else {
+            return 1;
+        };
         call(MEASURE, 2, cost, 0);
     }
     0

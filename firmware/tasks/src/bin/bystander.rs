@@ -1,7 +1,10 @@
 //! Does nobody harm and wants none: checks its memory, its stack and all its registers, round after round.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "memory is checked as it lies there, and registers by instruction")]
+#![expect(
+    unsafe_code,
+    reason = "memory is checked as it lies there, and registers by instruction"
+)]
 
 use seawall_tasks::{background, progress};
 
@@ -82,7 +85,11 @@ fn main(slot: u64, _: bool) -> u64 {
             damage += u64::from(unsafe { memory.add(index).read_volatile() } != pattern(seed, index));
         }
         core::hint::black_box(&mut stack);
-        damage += stack.iter().enumerate().filter(|(index, word)| **word != pattern(!seed, *index)).count() as u64;
+        damage += stack
+            .iter()
+            .enumerate()
+            .filter(|(index, word)| **word != pattern(!seed, *index))
+            .count() as u64;
     }
     damage
 }

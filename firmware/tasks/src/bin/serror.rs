@@ -13,6 +13,9 @@ fn main(slot: u64, port: bool) -> u64 {
         announce(slot, 1);
     }
     // Something whose result shows whether it went on where it was.
-    let sum: u64 = WORK.iter().map(|word| load(core::ptr::from_ref(word) as u64)).sum();
+    let sum: u64 = WORK
+        .iter()
+        .map(|word| load(core::ptr::from_ref(word) as u64))
+        .sum();
     u64::from(sum != 7)
 }

@@ -1,14 +1,17 @@
 //! Stores to a page that a replayer may have poisoned.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address, and a store of a certain form")]
+#![expect(
+    unsafe_code,
+    reason = "a page at a fixed address, and a store of a certain form"
+)]
 
 use seawall_firmware::calls::What;
 use seawall_tasks::{Page, TARGET, checkpoint, load};
 
 #[used]
 #[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page([0x5ea; 512]);
+static mut PAGE: Page = Page::marked();
 
 seawall_tasks::program!(main);
 

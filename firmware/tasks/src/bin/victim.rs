@@ -1,14 +1,17 @@
 //! The bench's child: reads the instruction counter into x19 and loads from a page that is poisoned.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address, and an exact instruction sequence")]
+#![expect(
+    unsafe_code,
+    reason = "a page at a fixed address, and an exact instruction sequence"
+)]
 
 use seawall_firmware::calls::What;
 use seawall_tasks::{Page, TARGET, checkpoint};
 
 #[used]
 #[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page([0x5ea; 512]);
+static mut PAGE: Page = Page::marked();
 
 seawall_tasks::program!(main);
 

@@ -19,9 +19,21 @@ struct Group<'a> {
     field: Option<&'a Field>,
 }
 
-pub(super) fn draw(register: &str, value: u64, explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
-    let severity = explanation.severity.map(|severity| format!(" · {}", severity.name())).unwrap_or_default();
-    writeln!(out, "{register} {value:#018x}  {}{severity}\n", explanation.class.bold())?;
+pub(super) fn draw(
+    register: &str,
+    value: u64,
+    explanation: &Explanation,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let severity = explanation
+        .severity
+        .map(|severity| format!(" · {}", severity.name()))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "{register} {value:#018x}  {}{severity}\n",
+        explanation.class.bold()
+    )?;
     let fields = chosen(explanation.fields.as_slice());
     let longest = fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
     let halves = [groups(&fields, 63, 32), groups(&fields, 31, 0)];
@@ -42,7 +54,10 @@ pub(super) fn draw(register: &str, value: u64, explanation: &Explanation, out: &
 fn chosen(all: &[Field]) -> Vec<&Field> {
     let mut chosen: Vec<&Field> = all.iter().filter(|field| field.absent.is_none()).collect();
     for field in all.iter().filter(|field| field.absent.is_some()) {
-        if chosen.iter().all(|other| other.low > field.high || field.low > other.high) {
+        if chosen
+            .iter()
+            .all(|other| other.low > field.high || field.low > other.high)
+        {
             chosen.push(field);
         }
     }
@@ -54,22 +69,37 @@ fn chosen(all: &[Field]) -> Vec<&Field> {
 fn groups<'a>(fields: &[&'a Field], high: u8, low: u8) -> Vec<Group<'a>> {
     let mut groups = Vec::new();
     let mut next = i16::from(high);
-    for field in fields.iter().filter(|field| field.low <= high && field.high >= low) {
+    for field in fields
+        .iter()
+        .filter(|field| field.low <= high && field.high >= low)
+    {
         let top = field.high.min(high);
         let bottom = field.low.max(low);
         if i16::from(top) > next {
             continue;
         }
         if next > i16::from(top) {
-            groups.push(Group { high: u8::try_from(next).unwrap_or(high), low: top + 1, field: None });
+            groups.push(Group {
+                high: u8::try_from(next).unwrap_or(high),
+                low: top + 1,
+                field: None,
+            });
         }
-        groups.push(Group { high: top, low: bottom, field: Some(field) });
+        groups.push(Group {
+            high: top,
+            low: bottom,
+            field: Some(field),
+        });
         next = i16::from(bottom) - 1;
     }
     if let Ok(rest) = u8::try_from(next)
         && rest >= low
     {
-        groups.push(Group { high: rest, low, field: None });
+        groups.push(Group {
+            high: rest,
+            low,
+            field: None,
+        });
     }
     groups
 }
@@ -97,12 +127,16 @@ fn row(groups: &[Group<'_>], label: &str, value: u64, out: &mut dyn Write) -> io
 
 /// Whether a group has a line of its own.
 fn told(group: &Group<'_>) -> bool {
-    group.field.is_some_and(|field| field.name != "res0" || field.value != 0)
+    group
+        .field
+        .is_some_and(|field| field.name != "res0" || field.value != 0)
 }
 
 fn callouts(groups: &[Group<'_>], width: usize, longest: usize, out: &mut dyn Write) -> io::Result<()> {
     for (index, group) in groups.iter().enumerate().rev() {
-        let Some(field) = group.field.filter(|_| told(group)) else { continue };
+        let Some(field) = group.field.filter(|_| told(group)) else {
+            continue;
+        };
         let mut line = String::new();
         for before in groups.iter().take(index) {
             line.push(if told(before) { '│' } else { ' ' });
@@ -116,14 +150,23 @@ fn callouts(groups: &[Group<'_>], width: usize, longest: usize, out: &mut dyn Wr
             (Some(reason), _) => format!("– {reason}").dimmed().to_string(),
             (None, meaning) => meaning.unwrap_or_default().to_owned(),
         };
-        let text = format!("{:MARGIN$}{} {} {value:<8} {meaning}", "", line.dimmed(), name.bold());
+        let text = format!(
+            "{:MARGIN$}{} {} {value:<8} {meaning}",
+            "",
+            line.dimmed(),
+            name.bold()
+        );
         writeln!(out, "{}", text.trim_end())?;
     }
     Ok(())
 }
 
 fn number(field: &Field) -> String {
-    if field.high == field.low { field.value.to_string() } else { format!("{:#x}", field.value) }
+    if field.high == field.low {
+        field.value.to_string()
+    } else {
+        format!("{:#x}", field.value)
+    }
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {

@@ -8,7 +8,16 @@ fn value(text: &str) -> Result<u64, String> {
 
 #[test]
 fn values_are_read_as_people_paste_them() {
-    for text in ["0xbe001811", "be001811", "BE001811", "0XBE00_1811", " 0xbe001811\n", "\"0xbe001811\",", "0x00000000be001811", "(be00_1811)"] {
+    for text in [
+        "0xbe001811",
+        "be001811",
+        "BE001811",
+        "0XBE00_1811",
+        " 0xbe001811\n",
+        "\"0xbe001811\",",
+        "0x00000000be001811",
+        "(be00_1811)",
+    ] {
         assert_eq!(value(text), Ok(0xbe00_1811), "{text}");
     }
     assert_eq!(value("0"), Ok(0));
@@ -20,10 +29,16 @@ fn values_are_read_as_people_paste_them() {
 fn digits_that_could_be_decimal_are_hexadecimal_with_a_word_of_caution() {
     let parsed = parse("96000010").unwrap();
     assert_eq!(parsed.value, 0x9600_0010);
-    assert_eq!(parsed.note.as_deref(), Some("read as hexadecimal, 0x96000010; if it is decimal, ask for 0x5b8d80a"));
+    assert_eq!(
+        parsed.note.as_deref(),
+        Some("read as hexadecimal, 0x96000010; if it is decimal, ask for 0x5b8d80a")
+    );
     assert_eq!(parse("0x96000010").unwrap().note, None);
     let long = parse("18446744073709551615").unwrap();
-    assert_eq!((long.value, long.note.as_deref()), (u64::MAX, Some("read as decimal: 0xffffffffffffffff")));
+    assert_eq!(
+        (long.value, long.note.as_deref()),
+        (u64::MAX, Some("read as decimal: 0xffffffffffffffff"))
+    );
 }
 
 #[test]
@@ -32,12 +47,21 @@ fn what_is_no_value_says_why() {
     assert_eq!(value("0x"), Err("there is no value".into()));
     assert_eq!(value("esr"), Err("`s` is not a hexadecimal digit".into()));
     assert_eq!(value("-1"), Err("`-` is not a hexadecimal digit".into()));
-    assert_eq!(value("0x1\x1b2"), Err("`\\u{1b}` is not a hexadecimal digit".into()));
-    assert_eq!(value("0x1ffffffffffffffff"), Err("17 hexadecimal digits are more than 64 bits".into()));
+    assert_eq!(
+        value("0x1\x1b2"),
+        Err("`\\u{1b}` is not a hexadecimal digit".into())
+    );
+    assert_eq!(
+        value("0x1ffffffffffffffff"),
+        Err("17 hexadecimal digits are more than 64 bits".into())
+    );
 }
 
 fn object(register: Register, value: u64) -> serde_json::Map<String, serde_json::Value> {
-    json(register, value, &register.explain(value)).as_object().unwrap().clone()
+    json(register, value, &register.explain(value))
+        .as_object()
+        .unwrap()
+        .clone()
 }
 
 #[test]
@@ -45,7 +69,16 @@ fn a_corrected_serror_says_so() {
     let json = object(Register::Esr, 0xbe00_1811);
     assert_eq!(json["severity"], "corrected");
     assert!(json["summary"].as_str().unwrap().contains("corrected"));
-    for (key, number) in [("ec", 0x2f), ("il", 1), ("ids", 0), ("aet", 6), ("ea", 0), ("dfsc", 0x11), ("iesb", 0), ("iss", 0x1811)] {
+    for (key, number) in [
+        ("ec", 0x2f),
+        ("il", 1),
+        ("ids", 0),
+        ("aet", 6),
+        ("ea", 0),
+        ("dfsc", 0x11),
+        ("iesb", 0),
+        ("iss", 0x1811),
+    ] {
         assert_eq!(json[key], number, "{key}");
     }
     for key in ["fsc", "set", "fnv", "cm", "s1ptw", "wnr", "a"] {
@@ -56,8 +89,23 @@ fn a_corrected_serror_says_so() {
 #[test]
 fn a_data_abort_has_its_own_fields() {
     let json = object(Register::Esr, 0x9200_0010);
-    assert_eq!((&json["class"], &json["severity"]), (&"Data Abort from a lower Exception level".into(), &"recoverable".into()));
-    for (key, number) in [("ec", 0x24), ("fsc", 0x10), ("set", 0), ("fnv", 0), ("ea", 0), ("cm", 0), ("s1ptw", 0), ("wnr", 0)] {
+    assert_eq!(
+        (&json["class"], &json["severity"]),
+        (
+            &"Data Abort from a lower Exception level".into(),
+            &"recoverable".into()
+        )
+    );
+    for (key, number) in [
+        ("ec", 0x24),
+        ("fsc", 0x10),
+        ("set", 0),
+        ("fnv", 0),
+        ("ea", 0),
+        ("cm", 0),
+        ("s1ptw", 0),
+        ("wnr", 0),
+    ] {
         assert_eq!(json[key], number, "{key}");
     }
     for key in ["ids", "aet", "dfsc", "iesb"] {
@@ -68,7 +116,10 @@ fn a_data_abort_has_its_own_fields() {
 #[test]
 fn a_deferred_serror_is_read_as_disr() {
     let json = object(Register::Disr, 0x8000_0c11);
-    assert_eq!((json["a"].clone(), json["aet"].clone(), json["severity"].clone()), (1.into(), 3.into(), "recoverable".into()));
+    assert_eq!(
+        (json["a"].clone(), json["aet"].clone(), json["severity"].clone()),
+        (1.into(), 3.into(), "recoverable".into())
+    );
     assert!(json["ec"].is_null() && json["iss"].is_null());
 }
 
@@ -77,10 +128,16 @@ fn every_value_has_the_same_keys_and_a_drawing_that_covers_each_bit() {
     let keys: Vec<String> = object(Register::Esr, 0).keys().cloned().collect();
     let mut state = 1_u64;
     for round in 0..10_000_u64 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         // Half of them in the classes that matter: random bits alone rarely are an abort.
         let class = [0x20, 0x21, 0x24, 0x25, 0x2f][usize::try_from(round % 5).unwrap()];
-        let value = if round % 2 == 0 { state } else { state & !(0x3f << 26) | class << 26 };
+        let value = if round % 2 == 0 {
+            state
+        } else {
+            state & !(0x3f << 26) | class << 26
+        };
         for register in [Register::Esr, Register::Disr] {
             assert_eq!(object(register, value).keys().cloned().collect::<Vec<_>>(), keys);
             if round % 16 > 1 {
@@ -89,8 +146,14 @@ fn every_value_has_the_same_keys_and_a_drawing_that_covers_each_bit() {
             let mut out = Vec::new();
             super::diagram::draw(register.name(), value, &register.explain(value), &mut out).unwrap();
             let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
-            let rows = text.lines().filter_map(|line| line.strip_prefix("bits ")).map(|line| &line[7..]);
-            let bits: String = rows.flat_map(str::chars).filter(|bit| matches!(bit, '0' | '1')).collect();
+            let rows = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("bits "))
+                .map(|line| &line[7..]);
+            let bits: String = rows
+                .flat_map(str::chars)
+                .filter(|bit| matches!(bit, '0' | '1'))
+                .collect();
             assert_eq!(bits, format!("{value:064b}"), "{text}");
         }
     }

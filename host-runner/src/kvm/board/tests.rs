@@ -1,0 +1,135 @@
+//! A guest's doings on the board, one by one.
+
+use super::*;
+use seawall_replay::IntermediateAddress;
+use seawall_replay::plan::Step;
+use seawall_replay::port::Window;
+
+const MEMORY: Range<u64> = 0x8000_0000..0x8400_0000;
+
+fn board(injection: Injection) -> Board {
+    let step = Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip: 0,
+        times: 0,
+        injection,
+    };
+    let limits = Limits {
+        events: 4,
+        console_bytes: 2,
+        ..Limits::default()
+    };
+    Board::new(MEMORY, Plan::new(&[step]).unwrap(), &limits)
+}
+
+fn word(page: u64, number: u16) -> u64 {
+    Announcement {
+        task: 7,
+        number,
+        page: IntermediateAddress(page),
+    }
+    .to_word()
+}
+
+#[test]
+fn a_hole_is_asked_for_inside_memory_alone() {
+    let mut board = board(Injection::Hole);
+    let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x83ff_f000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    board.opened(cause);
+    board.delivered(0x83ff_f123, 0x9200_0010, 0x5123);
+    for page in [0, 0x7fff_f000, 0x8400_0000, 0x000f_ffff_ffff_f000] {
+        assert_eq!(board.write(PORT + 0x20, 8, word(page, 1)), Answer::Done);
+    }
+    let remains = board.into_remains();
+    assert_eq!(
+        remains
+            .events
+            .iter()
+            .map(|e| (e.what, e.step, e.task, e.ipa))
+            .collect::<Vec<_>>(),
+        [
+            (What::Opened, Some(0), 7, 0x83ff_f000),
+            (What::Delivered, Some(0), 7, 0x83ff_f123),
+            (What::Refused, Some(0), 7, 0x20),
+            (What::Refused, Some(0), 7, 0x20),
+        ]
+    );
+    assert_eq!(remains.events_lost, 2);
+}
+
+#[test]
+fn an_serror_says_whose_syndrome_it_has() {
+    for (syndrome, noted) in [(Some(0x11), 0x11), (None, (1 << 63) | (1 << 24))] {
+        let mut board = board(Injection::SError { syndrome });
+        let Answer::Pend(cause, asked) = board.write(PORT + 0x20, 8, word(0, 1)) else {
+            panic!("the step speaks of this announcement")
+        };
+        board.pended(cause, asked);
+        assert_eq!(board.into_remains().events[0].syndrome, noted);
+    }
+}
+
+#[test]
+fn a_journal_counts_only_inside_memory_and_within_its_limit() {
+    for (address, length, good) in [
+        (0x8000_0000, 0x0400_0000, true),
+        (0x83ff_f000, 0x1000, true),
+        (0x83ff_f000, 0x1001, false),
+        (0x7fff_ffff, 0x10, false),
+        (0xffff_ffff_ffff_ffff, 0x10, false),
+        (0x8000_0000, u64::MAX, false),
+    ] {
+        let mut board = board(Injection::Hole);
+        assert_eq!(board.write(PORT + 0x10, 8, address), Answer::Done);
+        assert_eq!(board.write(PORT + 0x18, 8, length), Answer::Done);
+        let remains = board.into_remains();
+        assert_eq!(remains.journal.is_some(), good, "{address:#x} {length:#x}");
+        assert_eq!(remains.events[0].what, What::Journal);
+    }
+}
+
+#[test]
+fn wild_accesses_are_answered_and_counted() {
+    let mut board = board(Injection::Hole);
+    for offset in 0..0x3000 {
+        for width in [0, 1, 2, 4, 8, 16] {
+            let there = board.read(PORT + offset, width).is_some();
+            assert_eq!(there, offset < 0x2000);
+            let answer = board.write(PORT + offset, width, 0);
+            assert_eq!(answer == Answer::Nobody, offset >= 0x2000);
+        }
+    }
+    assert_eq!(board.write(u64::MAX, 8, 0), Answer::Nobody);
+    assert_eq!(board.read(0, 8), None);
+    assert!(board.into_remains().events_lost > 0x1000);
+}
+
+#[test]
+fn the_console_is_bounded() {
+    let mut board = board(Injection::Hole);
+    assert_eq!(board.write(UART, 4, 0x41), Answer::Done);
+    assert_eq!(board.write(UART, 1, 0x42), Answer::Done);
+    assert_eq!(board.write(UART, 1, 0x43), Answer::Flooded);
+    assert_eq!(board.into_remains().console, b"AB");
+}
+
+#[test]
+fn what_the_replayer_says_of_itself_is_noted() {
+    let mut board = board(Injection::Hole);
+    board.refused(PORT + 0x20, 0x45);
+    board.refused(UART, 0x45);
+    board.stuck(1, 2);
+    let remains = board.into_remains();
+    assert_eq!(
+        remains
+            .events
+            .iter()
+            .map(|e| (e.what, e.ipa, e.syndrome, e.address))
+            .collect::<Vec<_>>(),
+        [(What::Refused, 0x20, 0x45, 0), (What::Stuck, 0, 1, 2)]
+    );
+}

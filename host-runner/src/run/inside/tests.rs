@@ -1,0 +1,100 @@
+//! A lab that is only played: what it says, and what becomes of it.
+
+use super::{follow, inner_command};
+use crate::backend::Missing;
+use crate::command::Exit;
+use crate::lab::{Line, SessionEnd};
+use crate::render::Format;
+use crate::run::Output;
+use crate::run::tests::{Buffer, run_started};
+use crate::scenario::{Scenario, library};
+
+fn scenarios(names: &[&str]) -> Vec<Scenario> {
+    let filters: Vec<String> = names.iter().map(|name| format!("={name}")).collect();
+    library::select(library::load(&[]).unwrap(), &filters, &[]).unwrap()
+}
+
+/// Plays a session, and gives the exit code and the report.
+fn played(names: &[&str], lines: &[&str], end: Result<SessionEnd, Missing>) -> (Exit, String) {
+    let buffer = Buffer::default();
+    let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
+    follow(run_started(names.len()), &scenarios(names), &mut output, |line| {
+        lines.iter().for_each(|text| line(Line::Out(text)));
+        end
+    });
+    (output.finish(), buffer.text())
+}
+
+const PASS: &str =
+    r#"{"event":"verdict","scenario":"load","verdict":"pass","wall_ms":1,"aborts":1,"findings":[]}"#;
+
+#[test]
+fn what_runs_inside_is_exactly_what_was_read_outside() {
+    let scenarios = library::load(&[]).unwrap();
+    let (arguments, files) = inner_command(&scenarios);
+    assert_eq!(
+        arguments.join(" "),
+        "run --backend kvm --format ndjson --image /seawall.Image --scenarios /scenarios"
+    );
+    assert_eq!(files.len(), scenarios.len());
+    for (scenario, (path, text)) in scenarios.iter().zip(&files) {
+        assert_eq!(path, &format!("/scenarios/{}.toml", scenario.name));
+        assert_eq!(text, scenario.source.as_bytes());
+    }
+}
+
+#[test]
+fn verdicts_come_out_as_they_are_and_are_counted_here() {
+    let ended = r#"{"event":"run-ended","passed":99,"failed":0,"skipped":0,"timed_out":0,"wall_ms":1}"#;
+    let (exit, report) = played(
+        &["load"],
+        &["junk \u{1b}[31m", PASS, ended, "{}"],
+        Ok(SessionEnd::Exited(0)),
+    );
+    assert_eq!(exit, Exit::Pass);
+    assert!(
+        report.ends_with("1..1\nok 1 load\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0\n"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_lost_lab_fails_what_it_did_not_report_and_keeps_what_it_did() {
+    let lost = Ok(SessionEnd::Lost("Kernel panic".into()));
+    let (exit, report) = played(&["load", "store"], &[PASS], lost);
+    assert_eq!(exit, Exit::Fail);
+    assert!(report.contains("ok 1 load\n"), "{report}");
+    assert!(
+        report.contains("got the lab was lost: Kernel panic\nnot ok 2 store\n"),
+        "{report}"
+    );
+    let (exit, report) = played(&["store"], &[], Ok(SessionEnd::Exited(0)));
+    assert_eq!(exit, Exit::Fail);
+    assert!(
+        report.contains("ended with code 0 and left it out\nnot ok 1 store\n"),
+        "{report}"
+    );
+}
+
+#[test]
+fn verdicts_twice_or_on_what_was_not_asked_for_do_not_count() {
+    let (exit, report) = played(&["store"], &[PASS, PASS], Ok(SessionEnd::Exited(0)));
+    assert_eq!(exit, Exit::Fail);
+    assert!(!report.contains("load"), "{report}");
+    let (_, report) = played(&["load"], &[PASS, PASS], Ok(SessionEnd::Exited(0)));
+    assert!(report.contains("pass:1 "), "{report}");
+}
+
+#[test]
+fn a_lab_that_cannot_start_is_skipped() {
+    let missing = Missing {
+        what: "no QEMU".into(),
+        fix: "get it".into(),
+    };
+    let (exit, report) = played(&["load", "store"], &[], Err(missing));
+    assert_eq!(exit, Exit::Skipped);
+    assert!(
+        report.contains("ok 2 store # SKIP no QEMU (get it)\n"),
+        "{report}"
+    );
+}
