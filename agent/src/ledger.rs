@@ -72,6 +72,17 @@ impl<'a> Ledger<'a> {
     ///
     /// When there are fewer than 4 slots, or not a power of two.
     pub fn new(slots: &'a mut [u64]) -> Result<Self, LedgerError> {
+        slots.fill(0);
+        Self::in_cleared(slots)
+    }
+
+    /// The same in slots that the caller has cleared, by whatever clears memory fastest on its machine. A slot that is
+    /// not zero is taken for a frame that is known already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Ledger::new`].
+    pub fn in_cleared(slots: &'a mut [u64]) -> Result<Self, LedgerError> {
         let count = slots.len();
         if count < 4 {
             return Err(LedgerError::TooSmall(count));
@@ -79,7 +90,6 @@ impl<'a> Ledger<'a> {
         if !count.is_power_of_two() {
             return Err(LedgerError::NotPowerOfTwo(count));
         }
-        slots.fill(0);
         let shift = 64_u32.saturating_sub(count.trailing_zeros());
         let limit = count.saturating_sub(count >> 2);
         Ok(Self {

@@ -90,8 +90,9 @@ impl Case {
 /// that can ([`enforce`]). It is asked with the kernel in the middle of an exception: it must neither block, nor
 /// panic, nor print.
 pub trait Policy {
-    /// What is to be done about `case`.
-    fn decide(&self, case: &Case) -> Decision;
+    /// What is to be done about `case`, for which nothing milder than `floor` is allowed ([`floor`] was asked already, so
+    /// that a policy need not).
+    fn decide(&self, case: &Case, floor: Decision) -> Decision;
 }
 
 /// The mildest decision that the architecture lets anyone take. No policy goes below it.
@@ -117,11 +118,11 @@ pub fn floor(case: &Case) -> Decision {
     }
 }
 
-/// Makes a wish into what will be done: not milder than [`floor`], and possible. A copy can only fail where there is
-/// one, and only a charged task can be ended.
+/// Makes a wish into what will be done: not milder than `floor`, and possible. A copy can only fail where there is one,
+/// and only a charged task can be ended.
 #[inline]
-pub fn enforce(case: &Case, wish: Decision) -> Decision {
-    let raised = wish.max(floor(case));
+pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
+    let raised = wish.max(floor);
     match (raised, case.origin) {
         (Decision::CarryOn | Decision::Halt, _) | (Decision::FailCopy, Origin::KernelCopy(_)) => raised,
         (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
@@ -136,8 +137,8 @@ pub struct ByRule;
 
 impl Policy for ByRule {
     #[inline]
-    fn decide(&self, case: &Case) -> Decision {
-        match floor(case) {
+    fn decide(&self, case: &Case, floor: Decision) -> Decision {
+        match floor {
             // Whatever the task asked for, nothing has happened to it.
             mild @ (Decision::CarryOn | Decision::FailCopy) => mild,
             _ => match case.rule {
@@ -156,7 +157,7 @@ pub struct Strict;
 
 impl Policy for Strict {
     #[inline]
-    fn decide(&self, case: &Case) -> Decision {
+    fn decide(&self, case: &Case, _: Decision) -> Decision {
         if case.severity > Severity::Corrected {
             Decision::Halt
         } else {

@@ -102,8 +102,8 @@ pub enum Conduit {
 /// The machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Board<'a> {
-    memory: [Range; MAX_BANKS],
-    reserved: [Range; MAX_RESERVED],
+    memory: Ranges<MAX_BANKS>,
+    reserved: Ranges<MAX_RESERVED>,
     /// Where to write to.
     pub uart: Option<Uart>,
     /// The interrupt controller.
@@ -154,22 +154,99 @@ impl core::fmt::Display for BoardError {
     }
 }
 
-const GIC_V2: &[&str] = &[
-    "arm,cortex-a15-gic",
-    "arm,gic-400",
-    "arm,cortex-a9-gic",
-    "arm,cortex-a7-gic",
-];
-const GIC_V3: &[&str] = &["arm,gic-v3"];
-const PSCI: &[&str] = &["arm,psci-1.0", "arm,psci-0.2", "arm,psci"];
-const PL011: &[&str] = &["arm,pl011", "arm,sbsa-uart"];
-const NS16550: &[&str] = &["ns16550a", "ns16550", "snps,dw-apb-uart"];
+/// What one pass over a device tree finds, before it is known whether that makes a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Findings<'a> {
+    memory: Result<Ranges<MAX_BANKS>, BoardError>,
+    reserved: Result<Ranges<MAX_RESERVED>, BoardError>,
+    uart: Option<Uart>,
+    gic: Option<Gic>,
+    timer: Option<u32>,
+    psci: Option<Conduit>,
+    port: Option<u64>,
+    cpus: u32,
+    arguments: &'a str,
+}
 
-/// The serial port alone, from a tree of which nothing else may be usable: errors are to be read somewhere.
-#[must_use]
-pub fn find_uart(tree: &[u8]) -> Option<Uart> {
-    let fdt = Fdt::new(tree).ok()?;
-    stdout(fdt).or_else(|| first(fdt, &|node| uart(node)))
+impl<'a> Findings<'a> {
+    /// Checks a whole tree and looks at each of its nodes once: at the root's, and at those of buses that keep their
+    /// addresses.
+    ///
+    /// # Errors
+    /// [`BoardError::Corrupt`]; every other error waits until [`Self::board`], so that it can be printed on what
+    /// [`Self::uart`] names.
+    pub fn of(tree: &'a [u8]) -> Result<Self, BoardError> {
+        let fdt = Fdt::new(tree).map_err(|_| BoardError::Corrupt)?;
+        let mut search = Search::new(fdt);
+        for node in fdt.root().children() {
+            if !search.named(&node) {
+                search.device(&node);
+                if is_plain_bus(&node) {
+                    node.children().for_each(|child| search.device(&child));
+                }
+            }
+        }
+        Ok(search.done(fdt))
+    }
+
+    /// Where to write to, whatever else the tree lacks.
+    #[must_use]
+    pub const fn uart(&self) -> Option<Uart> {
+        self.uart
+    }
+
+    /// The machine.
+    ///
+    /// # Errors
+    /// See [`BoardError`].
+    pub fn board(&self) -> Result<Board<'a>, BoardError> {
+        let board = Board {
+            memory: self.memory?,
+            reserved: self.reserved?,
+            uart: self.uart,
+            gic: self.gic.ok_or(BoardError::Missing("interrupt controller"))?,
+            timer: self.timer.ok_or(BoardError::Missing("virtual timer"))?,
+            psci: self.psci,
+            port: self.port,
+            cpus: self.cpus,
+            arguments: self.arguments,
+        };
+        board.check()?;
+        Ok(board)
+    }
+}
+
+/// A list of ranges in a fixed place.
+#[derive(Clone, Copy, Debug)]
+struct Ranges<const N: usize> {
+    ranges: [Range; N],
+    count: usize,
+}
+
+impl<const N: usize> Ranges<N> {
+    const EMPTY: Self = Self {
+        ranges: [Range { start: 0, end: 0 }; N],
+        count: 0,
+    };
+
+    /// Adds a range, unless it is empty; false when there is no room.
+    fn push(&mut self, range: Range) -> bool {
+        if range.start >= range.end {
+            return true;
+        }
+        match self.ranges.get_mut(self.count) {
+            Some(place) => {
+                *place = range;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Range> + '_ {
+        self.ranges.iter().take(self.count).copied()
+    }
 }
 
 impl<'a> Board<'a> {
@@ -178,39 +255,17 @@ impl<'a> Board<'a> {
     /// # Errors
     /// See [`BoardError`].
     pub fn discover(tree: &'a [u8]) -> Result<Self, BoardError> {
-        let fdt = Fdt::new(tree).map_err(|_| BoardError::Corrupt)?;
-        let board = Self {
-            memory: memory(fdt)?,
-            reserved: reserved(fdt)?,
-            uart: find_uart(tree),
-            gic: first(fdt, &gic).ok_or(BoardError::Missing("interrupt controller"))?,
-            timer: first(fdt, &timer).ok_or(BoardError::Missing("virtual timer"))?,
-            psci: first(fdt, &psci),
-            port: first(fdt, &replay_port),
-            cpus: cpus(fdt),
-            arguments: fdt
-                .find_node("/chosen")
-                .and_then(|c| string(&c, "bootargs"))
-                .unwrap_or(""),
-        };
-        board.check()?;
-        Ok(board)
+        Findings::of(tree)?.board()
     }
 
     /// The banks of memory.
     pub fn memory(&self) -> impl Iterator<Item = Range> + '_ {
-        self.memory
-            .iter()
-            .copied()
-            .filter(|range| range.start < range.end)
+        self.memory.iter()
     }
 
     /// What of memory belongs to somebody else.
     pub fn reserved(&self) -> impl Iterator<Item = Range> + '_ {
-        self.reserved
-            .iter()
-            .copied()
-            .filter(|range| range.start < range.end)
+        self.reserved.iter()
     }
 
     /// Bytes of memory.
@@ -263,30 +318,145 @@ impl<'a> Board<'a> {
     }
 }
 
-/// The first answer of any node at the root or on a bus that keeps its addresses.
-fn first<T>(fdt: Fdt<'_>, find: &dyn Fn(&FdtNode<'_>) -> Option<T>) -> Option<T> {
-    let root = fdt.root();
-    for node in root.children() {
-        if let Some(found) = find(&node) {
-            return Some(found);
-        }
-        let bus = compatible(&node, &["simple-bus"])
-            && node.property("ranges").is_some_and(|r| r.value().is_empty());
-        if bus && let Some(found) = node.children().find_map(|child| find(&child)) {
-            return Some(found);
-        }
-    }
-    None
+/// The pass over the nodes, half way.
+struct Search<'a> {
+    found: Findings<'a>,
+    /// What `stdout-path` says, without its options, and the serial ports met so far by their nodes' names.
+    stdout: Option<&'a str>,
+    uarts: [Option<(&'a str, Uart)>; 4],
+    aliases: Option<FdtNode<'a>>,
 }
 
-fn compatible(node: &FdtNode<'_>, names: &[&str]) -> bool {
-    let disabled = node
-        .property("status")
-        .is_some_and(|s| !matches!(s.value(), b"okay\0" | b"ok\0"));
-    !disabled
+impl<'a> Search<'a> {
+    fn new(fdt: Fdt<'a>) -> Self {
+        let mut reserved = Ok(Ranges::EMPTY);
+        for reservation in fdt.memory_reservations() {
+            reserve(
+                &mut reserved,
+                Range::of(reservation.address(), reservation.size()),
+            );
+        }
+        let found = Findings {
+            memory: Ok(Ranges::EMPTY),
+            reserved,
+            uart: None,
+            gic: None,
+            timer: None,
+            psci: None,
+            port: None,
+            cpus: 0,
+            arguments: "",
+        };
+        Self {
+            found,
+            stdout: None,
+            uarts: [None; 4],
+            aliases: None,
+        }
+    }
+
+    /// Takes a node that is known by its name; false for all others.
+    fn named(&mut self, node: &FdtNode<'a>) -> bool {
+        match node.name_without_address() {
+            "chosen" => {
+                self.stdout = string(node, "stdout-path").map(|path| path.split(':').next().unwrap_or(path));
+                self.found.arguments = string(node, "bootargs").unwrap_or("");
+            }
+            "aliases" => self.aliases = Some(*node),
+            "cpus" => {
+                let cpus = node
+                    .children()
+                    .filter(|child| child.name_without_address() == "cpu")
+                    .count();
+                self.found.cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+            }
+            "memory" if string(node, "device_type") == Some("memory") => memory(node, &mut self.found.memory),
+            "reserved-memory" => {
+                for child in node.children() {
+                    (0..)
+                        .map_while(|index| region(&child, index))
+                        .for_each(|(start, length)| {
+                            reserve(&mut self.found.reserved, Range::of(start, length));
+                        });
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes a device, if it is one that is wanted and not switched off.
+    fn device(&mut self, node: &FdtNode<'a>) {
+        let Some(names) = node.compatible() else { return };
+        let found = &mut self.found;
+        for name in names {
+            match name {
+                "arm,pl011" | "arm,sbsa-uart" => self.uarts_push(node, UartKind::Pl011),
+                "ns16550a" | "ns16550" | "snps,dw-apb-uart" => {
+                    let shift = cell(node, "reg-shift", 0).unwrap_or(0);
+                    if let Some(shift) = u8::try_from(shift).ok().filter(|shift| *shift <= 4) {
+                        self.uarts_push(node, UartKind::Ns16550 { shift });
+                    }
+                }
+                "arm,gic-v3" if is_on(node) => found.gic = found.gic.or(gic(node, true)),
+                "arm,cortex-a15-gic" | "arm,gic-400" | "arm,cortex-a9-gic" | "arm,cortex-a7-gic"
+                    if is_on(node) =>
+                {
+                    found.gic = found.gic.or(gic(node, false));
+                }
+                "arm,armv8-timer" if is_on(node) => found.timer = found.timer.or(timer(node)),
+                "arm,psci-1.0" | "arm,psci-0.2" | "arm,psci" => found.psci = found.psci.or(psci(node)),
+                port::COMPATIBLE if is_on(node) => found.port = found.port.or(replay_port(node)),
+                _ => continue,
+            }
+            return;
+        }
+    }
+
+    fn uarts_push(&mut self, node: &FdtNode<'a>, kind: UartKind) {
+        if is_on(node)
+            && let Some((base, _)) = region(node, 0)
+            && let Some(place) = self.uarts.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some((node.name(), Uart { kind, base }));
+        }
+    }
+
+    /// The serial port that `stdout-path` names, by path or by alias; else the first one.
+    fn done(mut self, fdt: Fdt<'a>) -> Findings<'a> {
+        let path = self.stdout.and_then(|path| match path.starts_with('/') {
+            true => Some(path),
+            false => string(&self.aliases?, path),
+        });
+        let name = path.and_then(|path| path.rsplit('/').next());
+        let mut known = self.uarts.iter().flatten();
+        // Only a path of one name is compared by it: deeper ones are looked up.
+        let by_path = match path.filter(|path| path.matches('/').count() > 1) {
+            Some(path) => fdt
+                .find_node(path)
+                .and_then(|node| region(&node, 0))
+                .map(|(base, _)| base),
+            None => None,
+        };
+        let wanted = known
+            .clone()
+            .find(|(known, uart)| Some(*known) == name || Some(uart.base) == by_path);
+        self.found.uart = wanted.or_else(|| known.next()).map(|(_, uart)| *uart);
+        self.found
+    }
+}
+
+fn is_plain_bus(node: &FdtNode<'_>) -> bool {
+    node.property("ranges")
+        .is_some_and(|ranges| ranges.value().is_empty())
         && node
             .compatible()
-            .is_some_and(|mut list| list.any(|name| names.contains(&name)))
+            .is_some_and(|mut names| names.any(|name| name == "simple-bus"))
+}
+
+fn is_on(node: &FdtNode<'_>) -> bool {
+    node.property("status")
+        .is_none_or(|status| matches!(status.value(), b"okay\0" | b"ok\0"))
 }
 
 fn string<'a>(node: &FdtNode<'a>, name: &str) -> Option<&'a str> {
@@ -312,66 +482,30 @@ fn cell(node: &FdtNode<'_>, name: &str, index: usize) -> Option<u32> {
     ))
 }
 
-fn uart(node: &FdtNode<'_>) -> Option<Uart> {
-    let kind = if compatible(node, PL011) {
-        UartKind::Pl011
-    } else if compatible(node, NS16550) {
-        UartKind::Ns16550 {
-            shift: u8::try_from(cell(node, "reg-shift", 0).unwrap_or(0))
-                .ok()
-                .filter(|s| *s <= 4)?,
-        }
-    } else {
-        return None;
-    };
-    Some(Uart {
-        kind,
-        base: region(node, 0)?.0,
-    })
-}
-
-/// The port that `/chosen/stdout-path` names, by path or by alias, with options after a colon.
-fn stdout(fdt: Fdt<'_>) -> Option<Uart> {
-    let path = string(&fdt.find_node("/chosen")?, "stdout-path")?;
-    let path = path.split_once(':').map_or(path, |(path, _)| path);
-    let path = if path.starts_with('/') {
-        path
-    } else {
-        string(&fdt.find_node("/aliases")?, path)?
-    };
-    uart(&fdt.find_node(path)?)
-}
-
-fn gic(node: &FdtNode<'_>) -> Option<Gic> {
+fn gic(node: &FdtNode<'_>, third: bool) -> Option<Gic> {
     let (distributor, _) = region(node, 0)?;
     let (other, bytes) = region(node, 1)?;
-    if compatible(node, GIC_V3) {
-        Some(Gic::V3 {
+    Some(match third {
+        true => Gic::V3 {
             distributor,
             redistributor: other,
             redistributor_bytes: bytes,
-        })
-    } else if compatible(node, GIC_V2) {
-        Some(Gic::V2 {
+        },
+        false => Gic::V2 {
             distributor,
             cpu: other,
-        })
-    } else {
-        None
-    }
+        },
+    })
 }
 
 /// The third interrupt of the architected timer is the virtual one; a PPI's number counts from INTID 16.
 fn timer(node: &FdtNode<'_>) -> Option<u32> {
-    if !compatible(node, &["arm,armv8-timer"]) {
-        return None;
-    }
     let (kind, number) = (cell(node, "interrupts", 6)?, cell(node, "interrupts", 7)?);
     (kind == 1 && number < 16).then(|| number + 16)
 }
 
 fn psci(node: &FdtNode<'_>) -> Option<Conduit> {
-    match compatible(node, PSCI).then(|| string(node, "method")).flatten()? {
+    match string(node, "method")? {
         "hvc" => Some(Conduit::Hvc),
         "smc" => Some(Conduit::Smc),
         _ => None,
@@ -379,67 +513,38 @@ fn psci(node: &FdtNode<'_>) -> Option<Conduit> {
 }
 
 fn replay_port(node: &FdtNode<'_>) -> Option<u64> {
-    let (base, length) = compatible(node, &[port::COMPATIBLE])
-        .then(|| region(node, 0))
-        .flatten()?;
+    let (base, length) = region(node, 0)?;
     (length >= port::SIZE).then_some(base)
 }
 
-fn cpus(fdt: Fdt<'_>) -> u32 {
-    let count = fdt.find_node("/cpus").map_or(0, |cpus| {
-        cpus.children()
-            .filter(|node| node.name_without_address() == "cpu")
-            .count()
-    });
-    u32::try_from(count).unwrap_or(u32::MAX)
+/// Adds a memory node's banks: whole frames below the ceiling. What lies beyond, and banks that find no room, are left
+/// unused.
+fn memory(node: &FdtNode<'_>, banks: &mut Result<Ranges<MAX_BANKS>, BoardError>) {
+    let Ok(list) = banks else { return };
+    let Some(regions) = node.reg().ok().flatten() else {
+        *banks = Err(BoardError::Missing("memory"));
+        return;
+    };
+    for reg in regions {
+        let (Ok(start), Ok(length)) = (reg.address.to_int::<u64>(), reg.size.to_int::<u64>()) else {
+            *banks = Err(BoardError::Missing("memory"));
+            return;
+        };
+        let Some(first) = start.checked_next_multiple_of(4096) else {
+            continue;
+        };
+        list.push(Range {
+            start: first,
+            end: start.saturating_add(length).min(MEMORY_CEILING) & !0xfff,
+        });
+    }
 }
 
-fn memory(fdt: Fdt<'_>) -> Result<[Range; MAX_BANKS], BoardError> {
-    let mut banks = [Range::default(); MAX_BANKS];
-    let mut free = banks.iter_mut();
-    let root = fdt.root();
-    for node in root
-        .children()
-        .filter(|node| string(node, "device_type") == Some("memory"))
+/// Adds a reserved region. One that finds no room is an error: its memory would be used for something else.
+fn reserve(regions: &mut Result<Ranges<MAX_RESERVED>, BoardError>, range: Range) {
+    if let Ok(list) = regions
+        && !list.push(range)
     {
-        let regions = node.reg().ok().flatten().ok_or(BoardError::Missing("memory"))?;
-        for reg in regions {
-            let (Ok(start), Ok(length)) = (reg.address.to_int::<u64>(), reg.size.to_int::<u64>()) else {
-                return Err(BoardError::Missing("memory"));
-            };
-            // Whole frames below the ceiling; what lies beyond is left unused.
-            let range = Range {
-                start: start
-                    .checked_next_multiple_of(4096)
-                    .ok_or(BoardError::Misplaced("memory"))?,
-                end: start.saturating_add(length).min(MEMORY_CEILING) & !0xfff,
-            };
-            if range.start < range.end
-                && let Some(bank) = free.next()
-            {
-                *bank = range;
-            }
-        }
+        *regions = Err(BoardError::TooManyReserved);
     }
-    Ok(banks)
-}
-
-fn reserved(fdt: Fdt<'_>) -> Result<[Range; MAX_RESERVED], BoardError> {
-    let mut regions = [Range::default(); MAX_RESERVED];
-    let mut free = regions.iter_mut();
-    for reservation in fdt.memory_reservations() {
-        *free.next().ok_or(BoardError::TooManyReserved)? =
-            Range::of(reservation.address(), reservation.size());
-    }
-    if let Some(parent) = fdt.find_node("/reserved-memory") {
-        for node in parent.children() {
-            for index in 0.. {
-                let Some((start, length)) = region(&node, index) else {
-                    break;
-                };
-                *free.next().ok_or(BoardError::TooManyReserved)? = Range::of(start, length);
-            }
-        }
-    }
-    Ok(regions)
 }

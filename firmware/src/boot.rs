@@ -4,7 +4,7 @@ use core::panic::PanicInfo;
 
 use seawall_agent::{IntermediateAddress, Journal, Ledger};
 use seawall_firmware::arguments::Tasks;
-use seawall_firmware::board::{self, Board, Range};
+use seawall_firmware::board::{Board, Findings, Range};
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::FrameTable;
 use seawall_firmware::layout::Layout;
@@ -80,11 +80,14 @@ fn discover(tree: u64, image: u64) -> (u64, Board<'static>) {
         uart::search(image);
         stop(&"there is no device tree where x0 points");
     };
-    match board::find_uart(bytes) {
+    let findings = Findings::of(bytes);
+    match findings.as_ref().ok().and_then(Findings::uart) {
         Some(found) => uart::open(found, image),
         None => uart::search(image),
     }
-    let board = Board::discover(bytes).unwrap_or_else(|error| stop(&error));
+    let board = findings
+        .and_then(|findings| findings.board())
+        .unwrap_or_else(|error| stop(&error));
     if !image.is_multiple_of(tables::BLOCK) {
         log::error!("the Image was loaded at {image:#x}, which is not on a 2 MiB boundary");
         end::fail();
@@ -123,7 +126,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     };
     let (entries, slots, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
     memory::clear(slots);
-    let ledger = Ledger::new(memory::words(slots)).unwrap_or_else(|error| stop(&error));
+    let ledger = Ledger::in_cleared(memory::words(slots)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
     if let Some(port) = found.port {
         port.name_journal(IntermediateAddress(records.start), records.end - records.start);

@@ -117,20 +117,15 @@ impl<'a> FrameTable<'a> {
         (self.total, self.free_listed + untouched, self.retired)
     }
 
-    fn index(&self, frame: FrameNumber) -> Option<u32> {
-        self.ranges
-            .iter()
-            .find_map(|range| {
-                let offset = u32::try_from(frame.0.wrapping_sub(range.first)).ok()?;
-                (offset < range.count).then_some((range.entry + offset, offset < range.used))
-            })
-            .map(|(index, _)| index)
-    }
-
-    fn used(&self, frame: FrameNumber) -> bool {
-        self.ranges
-            .iter()
-            .any(|range| frame.0.wrapping_sub(range.first) < u64::from(range.used))
+    /// A frame's entry, and whether the entry was ever written.
+    #[inline(always)]
+    fn find(&self, frame: FrameNumber) -> Option<(u32, bool)> {
+        self.ranges.iter().find_map(|range| {
+            let offset = frame.0.wrapping_sub(range.first);
+            let in_range = offset < u64::from(range.count);
+            #[expect(clippy::cast_possible_truncation, reason = "less than a count of 32 bits")]
+            in_range.then(|| (range.entry + offset as u32, offset < u64::from(range.used)))
+        })
     }
 
     fn frame(&self, index: u32) -> Option<FrameNumber> {
@@ -207,27 +202,13 @@ impl<'a> FrameTable<'a> {
     }
 
     /// Retires a frame for good. False when it was retired before, or is not in the table.
+    #[inline(always)]
     pub fn retire(&mut self, frame: FrameNumber) -> bool {
-        let Some(index) = self.index(frame) else {
+        let Some((index, used)) = self.find(frame) else {
             return false;
         };
-        if !self.used(frame) {
-            // Never handed out, so its entry was never written: use up the range to beyond it first.
-            while !self.used(frame) {
-                let Some(untouched) = self.first_touch() else {
-                    return false;
-                };
-                let mut list = FrameList { head: untouched };
-                if let Some(entry) = self.entries.get_mut(untouched as usize) {
-                    *entry = Entry {
-                        next: NONE,
-                        slot: 0,
-                        state: KERNEL,
-                        _reserved: 0,
-                    };
-                }
-                self.give_back(&mut list);
-            }
+        if !used {
+            self.use_up_to(frame);
         }
         let Some(entry) = self.entries.get_mut(index as usize) else {
             return false;
@@ -242,24 +223,46 @@ impl<'a> FrameTable<'a> {
         true
     }
 
+    /// Makes all entries up to a frame's that was never handed out free ones that have been written.
+    #[cold]
+    fn use_up_to(&mut self, frame: FrameNumber) {
+        while let Some((_, false)) = self.find(frame) {
+            let Some(untouched) = self.first_touch() else {
+                return;
+            };
+            if let Some(entry) = self.entries.get_mut(untouched as usize) {
+                *entry = Entry {
+                    next: NONE,
+                    slot: 0,
+                    state: KERNEL,
+                    _reserved: 0,
+                };
+            }
+            self.give_back(&mut FrameList { head: untouched });
+        }
+    }
+
     /// Whom a frame belongs to.
+    #[inline(always)]
     #[must_use]
     pub fn holder(&self, frame: FrameNumber) -> Holder {
-        let Some(entry) = self
-            .index(frame)
-            .and_then(|index| self.entries.get(index as usize))
-        else {
+        let Some((index, used)) = self.find(frame) else {
             return Holder::Outside;
         };
-        if !self.used(frame) {
+        if !used {
             return Holder::Free;
         }
-        match entry.state {
-            FREE => Holder::Free,
-            TASK => Holder::Task(entry.slot),
-            TABLE => Holder::Table(entry.slot),
-            RETIRED => Holder::Retired,
-            _ => Holder::Kernel,
+        match self
+            .entries
+            .get(index as usize)
+            .map(|entry| (entry.state, entry.slot))
+        {
+            Some((FREE, _)) => Holder::Free,
+            Some((TASK, slot)) => Holder::Task(slot),
+            Some((TABLE, slot)) => Holder::Table(slot),
+            Some((RETIRED, _)) => Holder::Retired,
+            Some(_) => Holder::Kernel,
+            None => Holder::Outside,
         }
     }
 }

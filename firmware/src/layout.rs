@@ -46,10 +46,7 @@ impl Layout {
         }
         let cut = Range {
             start: range.start & !(PAGE - 1),
-            end: range
-                .end
-                .checked_next_multiple_of(PAGE)
-                .unwrap_or(u64::MAX & !(PAGE - 1)),
+            end: range.end.checked_next_multiple_of(PAGE).unwrap_or(!(PAGE - 1)),
         };
         for index in 0..MAX_RANGES {
             let whole = self.ranges[index];

@@ -11,3 +11,11 @@ pub mod calls;
 pub mod elf;
 pub mod frames;
 pub mod layout;
+
+/// A length or an address as the machine's own size: the guest runs on 64 bits alone.
+#[expect(clippy::cast_possible_truncation, reason = "64 bits wherever the guest runs")]
+#[inline(always)]
+#[must_use]
+pub const fn native(value: u64) -> usize {
+    value as usize
+}

@@ -18,6 +18,8 @@ mod boots;
 mod bundle;
 mod compact;
 mod demo;
+#[cfg(test)]
+mod documents;
 mod fetch;
 mod image;
 mod kernel;

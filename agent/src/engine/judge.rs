@@ -2,7 +2,7 @@
 
 use super::{Cause, FrameOwner, Kernel, Level, Running, Snapshot};
 use crate::journal::Flags;
-use crate::policy::{Case, Policy, enforce};
+use crate::policy::{Case, Policy, enforce, floor};
 use crate::syndrome::{Abort, Disr, Esr};
 use crate::{Decision, FrameNumber, Origin, Severity, TaskId, VirtualAddress};
 
@@ -37,7 +37,7 @@ pub struct Verdict {
 /// `None` when it is no memory error at all, a translation fault for one, or when nothing was deferred: the kernel
 /// goes on as it does for every other exception. Everything that comes through the SError vector is an error; if its
 /// syndrome does not even say SError, it is an uncontainable one.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) -> Option<Verdict> {
     let finding = find(snapshot)?;
@@ -55,7 +55,8 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
         rule: charged.map(|task| kernel.rule(task)),
         owner: trace.owner,
     };
-    let decision = enforce(&case, policy.decide(&case));
+    let mildest = floor(&case);
+    let decision = enforce(&case, mildest, policy.decide(&case, mildest));
     let pfar = match finding.pfar_valid && snapshot.pfar.is_some() {
         true => Flags::PFAR_VALID,
         false => Flags::NONE,
@@ -82,7 +83,7 @@ struct Finding {
     pfar_valid: bool,
 }
 
-#[inline]
+#[inline(always)]
 fn find(snapshot: &Snapshot) -> Option<Finding> {
     let asynchronous = |severity, pfar_valid| Finding {
         cause: snapshot.cause,
@@ -124,7 +125,7 @@ fn find(snapshot: &Snapshot) -> Option<Finding> {
 }
 
 /// Finds whose the error is. A contradiction (EL0, yet nothing was running) is the kernel's: its books are wrong.
-#[inline]
+#[inline(always)]
 fn place(snapshot: &Snapshot, finding: &Finding, running: Running, kernel: &impl Kernel) -> Origin {
     match (snapshot.from, running, finding.abort) {
         (Level::El0, Running::Idle, _) => Origin::Kernel,
@@ -173,7 +174,7 @@ const NO_TRACE: Trace = Trace {
 /// FAR the last stage 2 fault left. So the frame has to be one that the charged task does reach at that address, and
 /// that is its own or shared with it; else the address is not believed, and the record says so. The task is charged
 /// either way: that it met the poison is certain, only where it lies is not.
-#[inline]
+#[inline(always)]
 fn trace(abort: Abort, snapshot: &Snapshot, charged: Option<TaskId>, kernel: &impl Kernel) -> Trace {
     if !abort.far_valid() {
         return NO_TRACE;
@@ -205,7 +206,8 @@ fn trace(abort: Abort, snapshot: &Snapshot, charged: Option<TaskId>, kernel: &im
     let believed = match owner {
         FrameOwner::Task(owner) => walk.is_none() && owner == task,
         FrameOwner::Shared => walk.is_none(),
-        FrameOwner::PageTable(owner) => walk.is_some() && owner == task,
+        // Of a table also without a walk level: KVM before Linux 6.18 does not tell an abort on a walk from another.
+        FrameOwner::PageTable(owner) => owner == task,
         FrameOwner::Kernel | FrameOwner::Retired => true,
         FrameOwner::Free => false,
         // A device: the address may well be true, and there is no memory to retire.

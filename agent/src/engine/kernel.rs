@@ -60,6 +60,9 @@ pub trait Kernel {
 
     /// The frame that `task` reaches from EL0 at `address`, by the kernel's own books or its tables. `None` for an
     /// address that the task cannot reach, kernel addresses among them: the agent relies on it to tell a stale FAR.
+    ///
+    /// A kernel that follows its tables for the answer reads them so that it survives an abort, and then answers with
+    /// the table that aborted: a hypervisor may report an abort on a walk as one of the access (KVM before Linux 6.18).
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber>;
 
     /// The frame of the table that a walk for `task` to `address` reads at `level` (−2 to 3, as the syndrome counts

@@ -33,7 +33,7 @@ pub enum Outcome {
 ///
 /// The frame goes first, so that a restarted task cannot be given it again. Before a halt nothing is retired: the
 /// kernel's own state is in doubt, and every hook that runs on it may make things worse; the record has the frame.
-#[inline]
+#[inline(always)]
 pub fn apply(
     verdict: &Verdict,
     snapshot: &Snapshot,
@@ -87,7 +87,7 @@ pub fn apply(
     outcome
 }
 
-#[inline]
+#[inline(always)]
 const fn record(verdict: &Verdict, snapshot: &Snapshot, flags: Flags, cost: u64) -> AbortRecord {
     AbortRecord {
         cause: verdict.cause,

@@ -114,7 +114,7 @@ impl AbortRecord {
     }
 
     /// Word 1, and words 2 to 14.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn encode(&self) -> (u64, [u64; PAYLOAD_WORDS]) {
         let (charged, charged_flag) = match self.charged() {
             Some(TaskId(task)) => (task, Flags::CHARGED),

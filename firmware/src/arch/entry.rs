@@ -99,11 +99,20 @@ pub(crate) fn run(guest: Guest) -> ! {
 ///
 /// # Safety
 /// Only from a handler that came from EL0, once in it; or from one that never returns.
+#[inline(always)]
 unsafe fn guest() -> Option<&'static mut Guest> {
+    let mut address = GUEST.0.get().expose_provenance();
+    // The empty instruction keeps the compiler from knowing which static this is: knowing it, it would compute the
+    // address of each field anew, in place of keeping one in a register.
+    // SAFETY: no instruction.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(reg) address, options(nomem, nostack, preserves_flags, pure))
+    };
     // SAFETY: see the module's top; the caller promises that nobody else holds it.
-    unsafe { (*GUEST.0.get()).as_mut() }
+    unsafe { (*core::ptr::with_exposed_provenance_mut::<Option<Guest>>(address)).as_mut() }
 }
 
+#[inline(always)]
 fn snapshot(cause: Cause, from: Level, elr: u64, spsr: u64, ras: bool) -> Snapshot {
     Snapshot {
         cause,
@@ -161,19 +170,19 @@ fn deferred(frame: *mut Frame) -> *mut Frame {
 }
 
 /// Any other synchronous exception from EL0.
-pub(super) extern "C" fn el0_synchronous<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
     // SAFETY: the vector saved the running task's frame there.
     let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
-    let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, RAS);
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
         return frame;
     };
+    let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, guest.kernel.ras);
     if guest.kernel.pfar {
         taken.pfar = Some(registers::physical_fault_address());
     }
     // The border comes after the registers were read: what it finds is a second error, not this one.
-    if RAS && registers::synchronise_errors() != 0 && !guest.border() {
+    if taken.ras && registers::synchronise_errors() != 0 && !guest.border() {
         return guest.next();
     }
     guest.exception(&taken)
@@ -188,16 +197,16 @@ pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> *mut Frame {
         return frame;
     };
     let taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
-    guest.exception(&taken)
+    guest.serror(&taken)
 }
 
 /// An interrupt from EL0.
-pub(super) extern "C" fn el0_irq<const RAS: bool>(frame: *mut Frame) -> *mut Frame {
+pub(super) extern "C" fn el0_irq(frame: *mut Frame) -> *mut Frame {
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
         return frame;
     };
-    if RAS && registers::synchronise_errors() != 0 && !guest.border() {
+    if guest.kernel.ras && registers::synchronise_errors() != 0 && !guest.border() {
         return guest.next();
     }
     guest.interrupt()

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use arm_gic::gicv2::GicV2;
 use arm_gic::gicv3::{GicCpuInterface, GicV3, Group};
 use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
-use seawall_firmware::board;
+use seawall_firmware::{board, native};
 
 use super::tables;
 
@@ -97,5 +97,5 @@ impl Gic {
 }
 
 fn pointer<T>(address: u64) -> *mut T {
-    core::ptr::with_exposed_provenance_mut(address as usize)
+    core::ptr::with_exposed_provenance_mut(native(address))
 }

@@ -41,9 +41,37 @@ global_asm!(
     "guarded_smc:",
     "    smc     #0",
     "    ret",
+    // guarded_walk(root table, address, linear map) -> the last-level descriptor or 0, and the table last read; or all
+    // ones, and the table whose reading aborted
+    ".global guarded_walk",
+    "guarded_walk:",
+    "    mov     x3, x0",
+    "    ubfx    x4, x1, #30, #9",
+    "    add     x5, x3, x2",
+    "    ldr     x0, [x5, x4, lsl #3]",
+    "    mvn     x6, x0",
+    "    tst     x6, #3",
+    "    b.ne    3f",
+    "    and     x3, x0, #0x0000fffffffff000",
+    "    ubfx    x4, x1, #21, #9",
+    "    add     x5, x3, x2",
+    "    ldr     x0, [x5, x4, lsl #3]",
+    "    mvn     x6, x0",
+    "    tst     x6, #3",
+    "    b.ne    3f",
+    "    and     x3, x0, #0x0000fffffffff000",
+    "    ubfx    x4, x1, #12, #9",
+    "    add     x5, x3, x2",
+    "    ldr     x0, [x5, x4, lsl #3]",
+    "    mov     x1, x3",
+    "    ret",
+    "3:  mov     x0, #0",
+    "    mov     x1, x3",
+    "    ret",
     "guarded_end:",
     "guarded_failed:",
     "    mov     x0, #-1",
+    "    mov     x1, x3",
     "    ret",
     ".popsection",
 );
@@ -53,16 +81,49 @@ unsafe extern "C" {
     fn guarded_read32(address: u64) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
+    fn guarded_walk(root: u64, address: u64, linear: u64) -> Walked;
     static guarded_start: u8;
     static guarded_end: u8;
     static guarded_failed: u8;
+}
+
+/// Where a walk ended: two registers.
+#[repr(C)]
+struct Walked {
+    descriptor: u64,
+    table: u64,
+}
+
+/// What walking a program's tables in software gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Walk {
+    /// The last-level descriptor; zero when there is none.
+    Descriptor(u64),
+    /// Reading the table at this physical address aborted.
+    Aborted(u64),
+}
+
+/// Follows an address of the lower half through the tables at `root`, both physical.
+#[inline]
+pub(crate) fn walk(root: u64, address: u64) -> Walk {
+    // SAFETY: tables are read through the linear map, by the indices of the address; what aborts comes back.
+    let walked = unsafe { guarded_walk(root, address, super::tables::LINEAR_BASE) };
+    if walked.descriptor == u64::MAX {
+        Walk::Aborted(walked.table)
+    } else {
+        Walk::Descriptor(walked.descriptor)
+    }
 }
 
 /// Where an exception at this address goes on, if it was in a guarded access.
 #[inline]
 pub(crate) fn way_back(address: u64) -> Option<u64> {
     let range = (&raw const guarded_start as u64)..(&raw const guarded_end as u64);
-    range.contains(&address).then(|| &raw const guarded_failed as u64)
+    if range.contains(&address) {
+        Some(&raw const guarded_failed as u64)
+    } else {
+        None
+    }
 }
 
 /// Copies from the running program; false when it could not read all of that itself.

@@ -9,6 +9,7 @@ use core::sync::atomic::AtomicU64;
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::FrameNumber;
 use seawall_firmware::board::Range;
+use seawall_firmware::native;
 
 use super::tables::LINEAR_BASE;
 
@@ -36,7 +37,7 @@ pub(crate) fn heap() -> (*mut u8, usize) {
 }
 
 fn virtual_address(physical: u64) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut((LINEAR_BASE + physical) as usize)
+    core::ptr::with_exposed_provenance_mut(native(LINEAR_BASE + physical))
 }
 
 /// A frame's first byte in the linear map.
@@ -56,7 +57,7 @@ fn zva_bytes() -> Option<usize> {
 
 /// Clears a physical range that belongs to the caller; both ends on frames.
 pub(crate) fn clear(range: Range) {
-    let (start, length) = (virtual_address(range.start), (range.end - range.start) as usize);
+    let (start, length) = (virtual_address(range.start), native(range.end - range.start));
     match zva_bytes().filter(|step| 4096 % step == 0) {
         Some(step) => {
             for offset in (0..length).step_by(step) {
@@ -103,7 +104,7 @@ pub(crate) fn words(range: Range) -> &'static mut [u64] {
     let start = virtual_address(range.start).cast();
     // SAFETY: the range was carved out of memory at boot for this one caller, is mapped, aligned to a frame, and every
     // bit pattern is a u64.
-    unsafe { core::slice::from_raw_parts_mut(start, ((range.end - range.start) / 8) as usize) }
+    unsafe { core::slice::from_raw_parts_mut(start, native((range.end - range.start) / 8)) }
 }
 
 /// The same as words that a reader outside of the guest may look at while they are written.
@@ -122,7 +123,7 @@ pub(crate) fn entries(range: Range) -> &'static mut [seawall_firmware::frames::E
 
 /// The device tree, from its mapping.
 pub(crate) fn tree(address: u64, length: usize) -> &'static [u8] {
-    let start = core::ptr::with_exposed_provenance(address as usize);
+    let start = core::ptr::with_exposed_provenance(native(address));
     // SAFETY: `length` was read from the tree's own header and cut to the 2 MiB that are mapped from it on; nobody
     // writes to it, for it is left out of the frame table.
     unsafe { core::slice::from_raw_parts(start, length) }
@@ -130,14 +131,14 @@ pub(crate) fn tree(address: u64, length: usize) -> &'static [u8] {
 
 /// Reads a descriptor of a translation table.
 pub(crate) fn descriptor(table: FrameNumber, index: u64) -> u64 {
-    let slot = frame(table).cast::<u64>().wrapping_add((index & 511) as usize);
+    let slot = frame(table).cast::<u64>().wrapping_add(native(index & 511));
     // SAFETY: the frame is a table of a task that lives; the index was cut to its 512 slots.
     unsafe { slot.read_volatile() }
 }
 
 /// Writes a descriptor of a translation table.
 pub(crate) fn set_descriptor(table: FrameNumber, index: u64, descriptor: u64) {
-    let slot = frame(table).cast::<u64>().wrapping_add((index & 511) as usize);
+    let slot = frame(table).cast::<u64>().wrapping_add(native(index & 511));
     // SAFETY: as above; volatile, because the MMU reads what is written.
     unsafe { slot.write_volatile(descriptor) }
 }

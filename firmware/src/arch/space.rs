@@ -8,6 +8,7 @@ use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
 
+use super::guarded::{self, Walk};
 use super::{memory, registers, tables};
 
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
@@ -93,11 +94,20 @@ impl Space {
         Some(table)
     }
 
-    /// The frame that an address is mapped to.
+    /// The frame that an address leads to: the one it is mapped to, or the table on the way to it that cannot be read.
+    ///
+    /// KVM before Linux 6.18 reports an abort on a stage-1 walk as one of the access itself (FSC 0x10); then it is the
+    /// walk done here again that finds the poison.
+    #[inline]
     pub(crate) fn frame_at(&self, address: VirtualAddress) -> Option<FrameNumber> {
-        let table = self.table_at(address, 3)?;
-        let descriptor = memory::descriptor(table, index(address.0, 3));
-        (descriptor & TABLE == TABLE).then(|| next(descriptor))
+        let address = address.untagged().0;
+        if address >= LIMIT {
+            return None;
+        }
+        match guarded::walk(self.root.address().0, address) {
+            Walk::Descriptor(descriptor) => (descriptor & TABLE == TABLE).then(|| next(descriptor)),
+            Walk::Aborted(table) => Some(FrameNumber::from_address(IntermediateAddress(table))),
+        }
     }
 
     /// Ends the space: it is no longer walked, and nothing of it is remembered.

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use aarch64_cpu::asm::barrier;
 use seawall_firmware::board::Range;
+use seawall_firmware::native;
 
 /// All memory lies here plus its physical address.
 pub(crate) const LINEAR_BASE: u64 = 0xffff_ff80_0000_0000;
@@ -64,33 +65,35 @@ pub(crate) struct Table(UnsafeCell<[u64; 512]>);
 unsafe impl Sync for Table {}
 
 impl Table {
-    const EMPTY: Self = Self(UnsafeCell::new([0; 512]));
+    const fn empty() -> Self {
+        Self(UnsafeCell::new([0; 512]))
+    }
 
     fn set(&self, index: u64, descriptor: u64) {
-        let slot = self.0.get().cast::<u64>().wrapping_add((index & 511) as usize);
+        let slot = self.0.get().cast::<u64>().wrapping_add(native(index & 511));
         // SAFETY: the index was cut to the table's 512 slots; volatile, because the MMU reads what is written.
         unsafe { slot.write_volatile(descriptor) }
     }
 
     fn get(&self, index: u64) -> u64 {
-        let slot = self.0.get().cast::<u64>().wrapping_add((index & 511) as usize);
+        let slot = self.0.get().cast::<u64>().wrapping_add(native(index & 511));
         // SAFETY: the index was cut to the table's 512 slots.
         unsafe { slot.read_volatile() }
     }
 }
 
-pub(crate) static KERNEL_LEVEL1: Table = Table::EMPTY;
-pub(crate) static KERNEL_LEVEL2: Table = Table::EMPTY;
-pub(crate) static KERNEL_LEVEL3: Table = Table::EMPTY;
-pub(crate) static IDENTITY_LEVEL1: Table = Table::EMPTY;
-pub(crate) static IDENTITY_LEVEL2: Table = Table::EMPTY;
+pub(crate) static KERNEL_LEVEL1: Table = Table::empty();
+pub(crate) static KERNEL_LEVEL2: Table = Table::empty();
+pub(crate) static KERNEL_LEVEL3: Table = Table::empty();
+pub(crate) static IDENTITY_LEVEL1: Table = Table::empty();
+pub(crate) static IDENTITY_LEVEL2: Table = Table::empty();
 /// What TTBR0 names while no task runs: nothing is mapped.
-pub(crate) static NOTHING: Table = Table::EMPTY;
-static DEVICE_LEVEL2: Table = Table::EMPTY;
-static TREE_LEVEL2: Table = Table::EMPTY;
+pub(crate) static NOTHING: Table = Table::empty();
+static DEVICE_LEVEL2: Table = Table::empty();
+static TREE_LEVEL2: Table = Table::empty();
 
 /// Level-2 tables for the linear map: at most two for each bank, and one for the gigabyte of the kernel.
-static LINEAR_LEVEL2: [Table; 18] = [const { Table::EMPTY }; 18];
+static LINEAR_LEVEL2: [Table; 18] = [const { Table::empty() }; 18];
 static LINEAR_USED: AtomicUsize = AtomicUsize::new(0);
 static DEVICES_USED: AtomicUsize = AtomicUsize::new(0);
 
@@ -136,7 +139,7 @@ pub(crate) fn map_device(address: u64, image: u64) -> Option<u64> {
         return None;
     }
     if known.is_none() {
-        DEVICES_USED.store(slot as usize + 1, Ordering::Relaxed);
+        DEVICES_USED.store(native(slot) + 1, Ordering::Relaxed);
         DEVICE_LEVEL2.set(slot, block | as_block(DEVICE));
         KERNEL_LEVEL1.set(index(DEVICE_BASE, 1), physical(&DEVICE_LEVEL2, image) | PAGE);
         publish();

@@ -8,8 +8,8 @@
 //! From EL1, anything is an accident, but for an abort in a copy that may fail. The stack may be what failed, so these
 //! slots touch only the emergency block, and a second accident in there ends in `last_resort`.
 //!
-//! The two tables differ in one thing: with FEAT_RAS the border is synchronised by ESB and DISR_EL1 is looked at;
-//! without, DISR_EL1 does not exist.
+//! The two tables differ in one thing: with FEAT_RAS a call's border is synchronised by ESB and DISR_EL1 is looked at;
+//! without, DISR_EL1 does not exist. Calls are what a table of their own pays for; all else asks a flag.
 
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
@@ -113,15 +113,13 @@ global_asm!(
     ".org \\name + 0x800",
     ".endm",
     ".pushsection .text.vectors, \"ax\"",
-    "    vector_table vectors_plain, {call_plain}, {sync_plain}, {irq_plain}, {serror}",
-    "    vector_table vectors_ras, {call_ras}, {sync_ras}, {irq_ras}, {serror}",
+    "    vector_table vectors_plain, {call_plain}, {synchronous}, {irq}, {serror}",
+    "    vector_table vectors_ras, {call_ras}, {synchronous}, {irq}, {serror}",
     ".popsection",
     call_plain = sym super::entry::el0_call::<false>,
     call_ras = sym super::entry::el0_call::<true>,
-    sync_plain = sym super::entry::el0_synchronous::<false>,
-    sync_ras = sym super::entry::el0_synchronous::<true>,
-    irq_plain = sym super::entry::el0_irq::<false>,
-    irq_ras = sym super::entry::el0_irq::<true>,
+    synchronous = sym super::entry::el0_synchronous,
+    irq = sym super::entry::el0_irq,
     serror = sym super::entry::el0_serror,
 );
 

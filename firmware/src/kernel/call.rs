@@ -187,7 +187,8 @@ impl Kernel {
     }
 
     pub(super) fn current_frame(&mut self) -> *mut Frame {
-        &raw mut self.tasks[usize::from(self.current) % super::SLOTS].frame
+        let current = self.current;
+        &raw mut self.slot_mut(current).frame
     }
 
     fn current_runs(&self) -> bool {

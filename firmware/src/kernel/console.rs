@@ -3,7 +3,8 @@
 use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
-use seawall_agent::TaskId;
+use seawall_agent::engine::Cause;
+use seawall_agent::{Decision, Severity};
 use seawall_firmware::bundle;
 use spin::mutex::SpinMutex;
 
@@ -11,7 +12,7 @@ use super::Kernel;
 use crate::arch::uart;
 
 /// Verdicts printed one by one; after these only their number is.
-const SAID_AT_MOST: u64 = 16;
+const SAID_AT_MOST: usize = 16;
 
 /// Whoever writes holds this, so that lines stay whole. It is only ever tried: nobody waits for a console.
 static WRITING: SpinMutex<()> = SpinMutex::new(());
@@ -54,31 +55,49 @@ pub(super) fn program(text: &[u8]) {
     }
 }
 
+/// What is printed of a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Saying {
+    pub(super) slot: u16,
+    pub(super) cause: Cause,
+    pub(super) severity: Severity,
+    pub(super) decision: Decision,
+}
+
+impl Saying {
+    /// A place that nothing was put into yet.
+    pub(super) const NOTHING: Self = Self {
+        slot: 0,
+        cause: Cause::Synchronous,
+        severity: Severity::Corrected,
+        decision: Decision::CarryOn,
+    };
+}
+
 impl Kernel {
     /// Prints the verdicts that were put off.
     pub(super) fn say_verdicts(&mut self) {
-        for place in &mut self.unsaid {
-            let Some(verdict) = place.take() else { continue };
-            self.said += 1;
-            if self.said > SAID_AT_MOST {
-                continue;
+        for saying in self.unsaid.iter().take(self.unsaid_count) {
+            if self.said >= SAID_AT_MOST {
+                break;
             }
-            let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
+            self.said += 1;
             let name = self
                 .tasks
-                .get(usize::from(slot))
+                .get(usize::from(saying.slot))
                 .map_or("nobody", |task| bundle::text(&task.name));
             log::info!(
-                "memory error {}: {}, {}, charged to {name} ({slot}): {}",
+                "memory error {}: {}, {}, charged to {name} ({}): {}",
                 self.said,
-                verdict.cause.name(),
-                verdict.severity.name(),
-                verdict.decision.name()
+                saying.cause.name(),
+                saying.severity.name(),
+                saying.slot,
+                saying.decision.name()
             );
             if self.said == SAID_AT_MOST {
                 log::info!("more memory errors are counted, not printed");
             }
         }
-        self.said += core::mem::take(&mut self.unsaid_more);
+        self.unsaid_count = 0;
     }
 }

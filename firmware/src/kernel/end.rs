@@ -81,14 +81,15 @@ impl Guest {
 }
 
 fn hexadecimal(value: u64) {
-    let mut digits = [0_u8; 16];
-    for (place, digit) in digits.iter_mut().enumerate() {
-        let nibble = (value >> (60 - 4 * place)) & 0xf;
-        *digit = if nibble < 10 {
-            b'0' + nibble as u8
-        } else {
-            b'a' + (nibble - 10) as u8
-        };
+    let mut digits = [b'0'; 16];
+    for (byte, pair) in value.to_be_bytes().iter().zip(digits.chunks_exact_mut(2)) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 0xf]) {
+            *digit = if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' + nibble - 10
+            };
+        }
     }
     uart::write(b"0x");
     uart::write(&digits);

@@ -4,6 +4,7 @@ use seawall_firmware::arguments::Remedy;
 use seawall_firmware::calls::{STACK_PAGES, STACK_TOP, USER_WINDOW};
 use seawall_firmware::elf::{Access, Elf, Segment};
 use seawall_firmware::frames::{FrameList, Holder};
+use seawall_firmware::native;
 use seawall_replay::report::Census;
 
 use super::Kernel;
@@ -92,11 +93,11 @@ impl Kernel {
         segment: &Segment<'_>,
         list: &mut FrameList,
     ) -> Option<()> {
-        for at in (segment.first_page()..segment.end_page()).step_by(PAGE as usize) {
+        for at in (segment.first_page()..segment.end_page()).step_by(native(PAGE)) {
             let frame = self.page(slot, space, at, segment.access, list)?;
             // What of the segment's bytes falls into this page.
-            let skip = at.saturating_sub(segment.address) as usize;
-            let offset = segment.address.saturating_sub(at) as usize;
+            let skip = native(at.saturating_sub(segment.address));
+            let offset = native(segment.address.saturating_sub(at));
             if let Some(bytes) = segment.bytes.get(skip..) {
                 memory::fill_frame(frame, offset, bytes);
             }

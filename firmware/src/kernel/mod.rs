@@ -12,8 +12,8 @@ mod schedule;
 pub(crate) mod task;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use seawall_agent::engine::Verdict;
 use seawall_agent::{FrameNumber, Journal, Ledger};
 use seawall_firmware::arguments::Tasks;
 use seawall_firmware::bundle::Bundle;
@@ -52,7 +52,7 @@ pub(crate) struct Parts {
 /// The kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    tasks: Box<[Task]>,
+    tasks: Box<[Task; SLOTS]>,
     frames: FrameTable<'static>,
     bundle: Bundle<'static>,
     gic: Gic,
@@ -74,10 +74,10 @@ pub(crate) struct Kernel {
     awaited: u32,
     /// Aborts so far.
     aborts: u64,
-    /// Verdicts to be printed once there is time; and how many found no room here.
-    unsaid: [Option<Verdict>; 8],
-    unsaid_more: u64,
-    said: u64,
+    /// Verdicts to be printed once there is time, and how many there are: more than find room are only counted.
+    unsaid: [console::Saying; 8],
+    unsaid_count: usize,
+    said: usize,
     /// The counter when the abort that is being handled was taken.
     entered: u64,
     /// A page of the kernel's own, for the abort that it meets itself.
@@ -96,7 +96,7 @@ impl Guest {
             memory::clear_frame(page);
         }
         let kernel = Kernel {
-            tasks: (0..SLOTS).map(|_| Task::EMPTY).collect(),
+            tasks: slots(),
             frames,
             bundle: parts.bundle,
             gic: parts.gic,
@@ -112,8 +112,8 @@ impl Guest {
             again: 0,
             awaited: 0,
             aborts: 0,
-            unsaid: [None; 8],
-            unsaid_more: 0,
+            unsaid: [console::Saying::NOTHING; 8],
+            unsaid_count: 0,
             said: 0,
             entered: 0,
             own_page,
@@ -171,7 +171,29 @@ impl Guest {
     }
 }
 
+/// Free slots, made in the heap: as one value they would not fit on the stack.
+fn slots() -> Box<[Task; SLOTS]> {
+    let slots: Vec<Task> = (0..SLOTS).map(|_| Task::EMPTY).collect();
+    match slots.into_boxed_slice().try_into() {
+        Ok(slots) => slots,
+        Err(_) => unreachable!("as many were made as there are slots"),
+    }
+}
+
 impl Kernel {
+    /// The place of a slot. A slot is below [`SLOTS`] wherever one comes from; the mask is for the compiler, which then
+    /// needs no check on the way of an abort.
+    #[inline(always)]
+    fn slot(&self, slot: u16) -> &Task {
+        &self.tasks[usize::from(slot) % SLOTS]
+    }
+
+    #[inline(always)]
+    fn slot_mut(&mut self, slot: u16) -> &mut Task {
+        &mut self.tasks[usize::from(slot) % SLOTS]
+    }
+
+    /// The task in a slot, if there is one; for slots that come from outside.
     fn task(&self, slot: u16) -> Option<&Task> {
         self.tasks
             .get(usize::from(slot))

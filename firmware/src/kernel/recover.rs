@@ -19,16 +19,29 @@ use seawall_agent::{ByRule, Esr, FrameNumber, TaskId, VirtualAddress};
 use seawall_firmware::frames::Holder;
 use seawall_replay::report::TaskState;
 
+use super::console::Saying;
 use super::task::State;
 use super::{Guest, Kernel, end};
 use crate::arch::entry::Frame;
 use crate::arch::{counter, registers, timer};
 
 impl Guest {
-    /// An exception from EL0 that is no call: a memory error, or a fault of the task's own.
-    #[inline]
+    /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
+    #[inline(always)]
     pub(crate) fn exception(&mut self, taken: &Snapshot) -> *mut Frame {
-        match self.handle(taken) {
+        let outcome = self.handle(taken);
+        self.after(taken, outcome)
+    }
+
+    /// An SError from EL0.
+    pub(crate) fn serror(&mut self, taken: &Snapshot) -> *mut Frame {
+        let outcome = self.handle_seldom(taken);
+        self.after(taken, outcome)
+    }
+
+    #[inline(always)]
+    fn after(&mut self, taken: &Snapshot, outcome: Option<Outcome>) -> *mut Frame {
+        match outcome {
             Some(Outcome::Resume | Outcome::CopyFailed) => self.kernel.current_frame(),
             Some(Outcome::Reschedule) => self.next(),
             Some(Outcome::Halt) => end::epitaph("an error in EL0 that the rules let nobody survive", taken),
@@ -45,7 +58,7 @@ impl Guest {
     #[inline(never)]
     pub(crate) fn border(&mut self) -> bool {
         let taken = deferred(Level::El0);
-        match self.handle(&taken) {
+        match self.handle_seldom(&taken) {
             Some(Outcome::Halt) => end::epitaph("an error deferred to the kernel's border", &taken),
             Some(Outcome::Reschedule) => false,
             Some(Outcome::Resume | Outcome::CopyFailed) | None => true,
@@ -57,38 +70,38 @@ impl Guest {
     #[inline(never)]
     pub(super) fn kernel_border(&mut self) {
         let taken = deferred(Level::El1);
-        if let Some(Outcome::Halt) = self.handle(&taken) {
+        if let Some(Outcome::Halt) = self.handle_seldom(&taken) {
             end::epitaph("an error of the kernel's own, deferred to its border", &taken)
         }
     }
 
     /// A copy from a task's memory met something. A memory error is charged to the task; a bad address is not one.
     pub(super) fn copy_aborted(&mut self, taken: &Snapshot) {
-        if let Some(Outcome::Halt) = self.handle(taken) {
+        if let Some(Outcome::Halt) = self.handle_seldom(taken) {
             end::epitaph("an error in a copy that the rules let nobody survive", taken)
         }
     }
 
     /// Puts an accident of the kernel's own on record. The guest ends after this.
     pub(crate) fn record_accident(&mut self, taken: &Snapshot) {
-        if let Some(verdict) = engine::judge(taken, &self.kernel, &ByRule) {
-            let _ = engine::apply(
-                &verdict,
-                taken,
-                &mut self.kernel,
-                &mut self.ledger,
-                &mut self.journal,
-            );
-        }
+        let _ = self.handle_seldom(taken);
     }
 
-    #[inline]
+    /// The same as [`Self::handle`], which stands in line where an abort costs most and is called from elsewhere.
+    #[inline(never)]
+    fn handle_seldom(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        self.handle(taken)
+    }
+
+    #[inline(always)]
     fn handle(&mut self, taken: &Snapshot) -> Option<Outcome> {
-        let verdict = engine::judge(taken, &self.kernel, &ByRule)?;
+        // By reference: a verdict is large, and taking it out of the option would copy it.
+        let judged = engine::judge(taken, &self.kernel, &ByRule);
+        let verdict = judged.as_ref()?;
         self.kernel.entered = taken.entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
         let outcome = engine::apply(
-            &verdict,
+            verdict,
             taken,
             &mut self.kernel,
             &mut self.ledger,
@@ -119,7 +132,7 @@ fn deferred(from: Level) -> Snapshot {
 }
 
 impl engine::Kernel for Kernel {
-    #[inline]
+    #[inline(always)]
     fn running(&self) -> Running {
         match self.current {
             0 => Running::Idle,
@@ -127,22 +140,22 @@ impl engine::Kernel for Kernel {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId> {
         crate::arch::guarded::way_back(elr.0).and((self.current != 0).then_some(TaskId(self.current)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
-        self.task(task.0)?.space?.frame_at(address)
+        self.slot(task.0).space?.frame_at(address)
     }
 
-    #[inline]
+    #[inline(always)]
     fn table_at(&self, task: TaskId, address: VirtualAddress, level: i8) -> Option<FrameNumber> {
-        self.task(task.0)?.space?.table_at(address, level)
+        self.slot(task.0).space?.table_at(address, level)
     }
 
-    #[inline]
+    #[inline(always)]
     fn owner(&self, frame: FrameNumber) -> FrameOwner {
         match self.frames.holder(frame) {
             Holder::Task(slot) => FrameOwner::Task(TaskId(slot)),
@@ -154,37 +167,37 @@ impl engine::Kernel for Kernel {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn rule(&self, task: TaskId) -> Rule {
-        self.task(task.0).map_or(Rule::Kill, |task| task.rule())
+        self.slot(task.0).rule()
     }
 
     /// The counter has 32 bits, and an abort takes less than they hold.
-    #[inline]
+    #[inline(always)]
     fn now(&self) -> u64 {
         self.entered
             .wrapping_add(counter::now().wrapping_sub(self.entered) & 0xffff_ffff)
     }
 
-    #[inline]
+    #[inline(always)]
     fn retire(&mut self, frame: FrameNumber) {
         self.frames.retire(frame);
     }
 
-    #[inline]
+    #[inline(always)]
     fn kill(&mut self, task: TaskId) {
         self.charge(task);
         self.end_task(task.0, TaskState::Killed);
         self.dead |= bit(task.0);
     }
 
-    #[inline]
+    #[inline(always)]
     fn isolate(&mut self, task: TaskId) {
         self.charge(task);
         self.end_task(task.0, TaskState::Isolated);
     }
 
-    #[inline]
+    #[inline(always)]
     fn restart(&mut self, task: TaskId) {
         self.charge(task);
         // Its end is still waited for: it is the restarted task that will bring it.
@@ -193,30 +206,28 @@ impl engine::Kernel for Kernel {
         self.awaited = awaited;
         self.dead |= bit(task.0);
         self.again |= bit(task.0);
-        if let Some(task) = self.task_mut(task.0) {
-            task.restarts = task.restarts.saturating_add(1);
-        }
+        let task = self.slot_mut(task.0);
+        task.restarts = task.restarts.saturating_add(1);
     }
 
     /// The copy's own error path is taken as it returns; nothing is left to be done.
-    #[inline]
+    #[inline(always)]
     fn fail_copy(&mut self, task: TaskId) {
         self.charge(task);
     }
 }
 
-/// A slot's bit; none for a slot that cannot be.
+/// A slot's bit.
 #[inline]
-fn bit(slot: u16) -> u64 {
-    1_u64.checked_shl(u32::from(slot)).unwrap_or(0)
+const fn bit(slot: u16) -> u64 {
+    1_u64.wrapping_shl(slot as u32)
 }
 
 impl Kernel {
     #[inline]
     fn charge(&mut self, task: TaskId) {
-        if let Some(task) = self.task_mut(task.0) {
-            task.charged = task.charged.saturating_add(1);
-        }
+        let task = self.slot_mut(task.0);
+        task.charged = task.charged.wrapping_add(1);
     }
 
     /// A task never runs again: its turns, its translations and whoever waits for it know at once. Its memory is given
@@ -225,44 +236,49 @@ impl Kernel {
     pub(super) fn end_task(&mut self, slot: u16, state: TaskState) {
         self.ready &= !bit(slot);
         self.sleeping &= !bit(slot);
-        let nothing = self.nothing;
-        let Some(task) = self.task_mut(slot) else { return };
+        let (nothing, current) = (self.nothing, self.current);
+        let task = self.slot_mut(slot);
         task.state = State::Ended(state);
         if let Some(space) = task.space {
             space.end(nothing);
         }
+        if slot == current {
+            // Its registers stay in its frame, and its stack pointer too, for inspection.
+            task.stack = registers::task_stack();
+        }
         let (parent, background) = (task.parent, task.background);
-        if slot == self.current {
-            // Its registers stay in its frame; its stack pointer too, for inspection.
-            let stack = registers::task_stack();
-            if let Some(task) = self.task_mut(slot) {
-                task.stack = stack;
-            }
+        if slot == current {
             self.current = 0;
         }
         if !background {
-            self.awaited = self.awaited.saturating_sub(1);
+            self.awaited = self.awaited.wrapping_sub(1);
         }
-        if parent != 0
-            && self
-                .task(parent)
-                .is_some_and(|task| task.state == State::Waiting(slot))
-        {
-            if let Some(waiting) = self.task_mut(parent) {
-                waiting.state = State::Ready;
-                // It asks again: the call is repeated, and then finds the end.
-                waiting.frame.elr = waiting.frame.elr.wrapping_sub(4);
-            }
-            self.ready |= bit(parent);
+        if self.slot(parent).state == State::Waiting(slot) {
+            self.wake(parent);
         }
     }
 
-    /// Keeps a verdict to be printed when there is time.
+    /// Whoever waited for an end asks again: its call is repeated, and finds the end.
+    fn wake(&mut self, slot: u16) {
+        let waiting = self.slot_mut(slot);
+        waiting.state = State::Ready;
+        waiting.frame.elr = waiting.frame.elr.wrapping_sub(4);
+        self.ready |= bit(slot);
+    }
+
+    /// Keeps what is to be printed of a verdict for when there is time.
     #[inline]
-    fn say_later(&mut self, verdict: Verdict) {
-        match self.unsaid.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(verdict),
-            None => self.unsaid_more = self.unsaid_more.wrapping_add(1),
+    fn say_later(&mut self, verdict: &Verdict) {
+        let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
+        let (cause, severity, decision) = (verdict.cause, verdict.severity, verdict.decision);
+        if let Some(place) = self.unsaid.get_mut(self.unsaid_count) {
+            *place = Saying {
+                slot,
+                cause,
+                severity,
+                decision,
+            };
         }
+        self.unsaid_count = self.unsaid_count.wrapping_add(1);
     }
 }

@@ -8,6 +8,13 @@ use crate::arch::{entry, registers, timer};
 /// How long the guest's end waits for bystanders to go on, in seconds.
 const PATIENCE_SECONDS: u64 = 5;
 
+/// The lowest slot in a set that is not empty.
+#[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+#[inline(always)]
+const fn lowest(slots: u64) -> u16 {
+    slots.trailing_zeros() as u16
+}
+
 impl Guest {
     /// The timer's interrupt: the turn is over, and there is time for what was put off.
     pub(crate) fn interrupt(&mut self) -> *mut Frame {
@@ -49,7 +56,7 @@ impl Guest {
         self.kernel.say_verdicts();
         self.kernel.give_back_dead();
         while self.kernel.again != 0 {
-            let slot = self.kernel.again.trailing_zeros() as u16;
+            let slot = lowest(self.kernel.again);
             self.kernel.again &= self.kernel.again - 1;
             match self.kernel.load(slot) {
                 Ok(()) => self.note_start(slot),
@@ -68,27 +75,31 @@ impl Kernel {
     fn pick(&self) -> Option<u16> {
         let after = self.ready & u64::MAX.checked_shl(u32::from(self.current) + 1).unwrap_or(0);
         let candidates = if after != 0 { after } else { self.ready };
-        (candidates != 0).then(|| candidates.trailing_zeros() as u16)
+        (candidates != 0).then(|| lowest(candidates))
     }
 
     /// Makes a ready slot the current one.
     #[inline]
     fn run(&mut self, slot: u16) -> *mut Frame {
         if slot != self.current {
-            self.save_stack();
+            // A task that was ended has had its stack pointer saved, and is no longer the current one.
+            if self.current != 0 {
+                self.save_stack();
+            }
             self.current = slot;
-            let task = &self.tasks[usize::from(slot) % super::SLOTS];
+            let task = self.slot(slot);
             registers::set_task_stack(task.stack);
             if let Some(space) = &task.space {
                 registers::set_address_space(space.ttbr0());
             }
         }
-        &raw mut self.tasks[usize::from(slot) % super::SLOTS].frame
+        &raw mut self.slot_mut(slot).frame
     }
 
     #[inline]
     fn save_stack(&mut self) {
-        self.tasks[usize::from(self.current) % super::SLOTS].stack = registers::task_stack();
+        let current = self.current;
+        self.slot_mut(current).stack = registers::task_stack();
     }
 
     /// No task runs: nothing of one is mapped.

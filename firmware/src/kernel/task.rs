@@ -27,9 +27,9 @@ pub(crate) enum State {
     Ended(TaskState),
 }
 
-/// A task.
+/// A task. A power of two of bytes, so that a slot's place is found by a shift.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(512))]
 pub(crate) struct Task {
     /// Its registers: SP_EL1 points here while it runs.
     pub(crate) frame: Frame,
