@@ -90,6 +90,19 @@ pub enum Gic {
     },
 }
 
+impl core::fmt::Display for Gic {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::V2 { distributor, cpu } => write!(f, "GICv2 at {distributor:#x} and {cpu:#x}"),
+            Self::V3 {
+                distributor,
+                redistributor,
+                ..
+            } => write!(f, "GICv3 at {distributor:#x} and {redistributor:#x}"),
+        }
+    }
+}
+
 /// The instruction by which PSCI is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Conduit {
@@ -97,6 +110,15 @@ pub enum Conduit {
     Hvc,
     /// SMC.
     Smc,
+}
+
+impl core::fmt::Display for Conduit {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Hvc => "HVC",
+            Self::Smc => "SMC",
+        })
+    }
 }
 
 /// The machine.

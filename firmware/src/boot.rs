@@ -42,13 +42,19 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
         port,
         conduit: board.psci,
     });
-    log::info!(
-        "{:x?}, timer {}, PSCI {:?}, replay port {}",
-        board.gic,
-        board.timer,
-        board.psci,
-        if port.is_some() { "yes" } else { "no" }
-    );
+    match board.psci {
+        Some(conduit) => log::info!(
+            "{}, timer interrupt {}, PSCI by {conduit}",
+            board.gic,
+            board.timer
+        ),
+        None => log::info!("{}, timer interrupt {}, no PSCI", board.gic, board.timer),
+    }
+    match (port, board.port) {
+        (Some(_), Some(base)) => log::info!("replay port at {base:#x}"),
+        (None, Some(base)) => log::warn!("nothing answers at {base:#x}, where the replay port should be"),
+        (_, None) => log::info!("no replay port: nothing will be injected from here"),
+    }
     let tasks = Tasks::parse(board.arguments).unwrap_or_else(|error| stop(&error));
     let mut guest = assemble(
         &board,

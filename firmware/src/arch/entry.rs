@@ -166,7 +166,13 @@ fn deferred(frame: *mut Frame) -> *mut Frame {
     let Some(guest) = (unsafe { guest() }) else {
         return frame;
     };
-    if guest.border() { frame } else { guest.next() }
+    if !guest.border() {
+        return guest.next();
+    }
+    // The call is not lost: it is answered, once what was found has been dealt with.
+    // SAFETY: the frame is the running task's, and the guest is not used any more.
+    unsafe { (*frame).x[0] = 0 };
+    frame
 }
 
 /// Any other synchronous exception from EL0.

@@ -4,7 +4,8 @@
 )]
 //! System registers that the register crate does not have, and the few that the abort path reads.
 
-use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, ID_AA64PFR0_EL1, Readable, TTBR0_EL1, Writeable};
+use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, ID_AA64PFR0_EL1, TTBR0_EL1};
+use tock_registers::interfaces::{Readable, Writeable};
 
 /// Reads a register by its name in the assembler.
 macro_rules! read {

@@ -1,6 +1,7 @@
 //! The virtual timer: time, and the end of a turn [Arm ARM D12].
 
-use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_TVAL_EL0, CNTVCT_EL0, Readable, Writeable};
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_TVAL_EL0, CNTVCT_EL0};
+use tock_registers::interfaces::{Readable, Writeable};
 
 /// Turns a second.
 const TURNS: u64 = 250;

@@ -8,12 +8,13 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use seawall_agent::engine::Snapshot;
 use seawall_agent::{Disr, Esr};
 use seawall_firmware::board::Conduit;
+use seawall_firmware::bundle;
 use seawall_replay::port::End;
-use seawall_replay::report::{Note, TaskState};
+use seawall_replay::report::{Note, TaskReport, TaskState};
 use spin::Once;
 
 use super::Guest;
-use super::task::State;
+use super::task::{SLOTS, State};
 use crate::arch::port::Port;
 use crate::arch::{psci, uart};
 
@@ -49,34 +50,57 @@ pub(crate) fn fail() -> ! {
 impl Guest {
     /// All that was waited for has ended: the report, the verdict, and off.
     pub(super) fn finish(&mut self) -> ! {
+        self.kernel.say_verdicts();
         let aborts = self.kernel.aborts;
-        let mut faults = 0_u32;
-        for slot in 1..self.kernel.tasks.len() {
-            let task = &self.kernel.tasks[slot];
+        let (mut faulted, mut damaged) = (0_u32, 0_u32);
+        for slot in (1..SLOTS).filter_map(|slot| u16::try_from(slot).ok()) {
+            let task = self.kernel.slot(slot);
             if task.state == State::Empty {
                 continue;
             }
-            faults +=
-                u32::from(matches!(task.state, State::Ended(TaskState::Faulted(_))) || task.damage != 0);
-            let report = task.report(u16::try_from(slot).unwrap_or(u16::MAX), aborts);
+            let report = task.report(slot, aborts);
+            faulted += u32::from(matches!(report.state, TaskState::Faulted(_)));
+            damaged += u32::from(report.damage != 0);
+            say(&report);
             self.note(&Note::Task(report));
         }
-        self.kernel.say_verdicts();
         // Every task's memory comes back now, also that of those that still lived, so that the stock must be what it
         // was at the start, less what was retired.
         self.kernel.dead = u64::MAX << 1;
         self.kernel.give_back_dead();
         let census = self.kernel.census(true);
         self.note(&Note::Census(census));
-        match (faults, aborts) {
-            (0, 0) => log::info!("verdict: clean, no memory error"),
-            (0, _) => log::info!(
+        match (damaged, faulted, aborts) {
+            (0, 0, 0) => log::info!("verdict: clean, no memory error"),
+            (0, 0, _) => log::info!(
                 "verdict: survived {aborts} memory errors, {} frames retired",
                 census.retired
             ),
-            (_, _) => log::info!("verdict: failed, {faults} tasks faulted or found damage"),
+            (0, _, _) => {
+                log::info!("verdict: survived {aborts} memory errors, {faulted} tasks faulted by themselves")
+            }
+            (_, _, _) => log::info!("verdict: failed, {damaged} tasks found damage"),
         }
-        leave(if faults == 0 { End::Done } else { End::Failed })
+        leave(if damaged == 0 { End::Done } else { End::Failed })
+    }
+}
+
+/// One line for a task.
+fn say(report: &TaskReport) {
+    let (slot, name, state) = (report.task, bundle::text(&report.program), report.state.name());
+    match report.state {
+        _ if report.bystander => {
+            log::info!(
+                "{slot:4} {name} {state}, {} rounds, {} damaged",
+                report.progress,
+                report.damage
+            );
+        }
+        TaskState::Exited(code) => log::info!("{slot:4} {name} {state} with {code}"),
+        TaskState::Faulted(class) => log::info!("{slot:4} {name} {state}, exception class {class:#x}"),
+        TaskState::Alive | TaskState::Killed | TaskState::Isolated | TaskState::Unknown(_) => {
+            log::info!("{slot:4} {name} {state}");
+        }
     }
 }
 

@@ -37,6 +37,11 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("spin", &[]),
     ("bench", &["victim"]),
     ("victim", &[]),
+    ("write_text", &[]),
+    ("run_data", &[]),
+    ("deep_stack", &[]),
+    ("read_kernel", &[]),
+    ("undefined", &[]),
 ];
 
 /// The program that is there only to be unharmed.
