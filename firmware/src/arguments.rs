@@ -1,8 +1,9 @@
 //! The boot arguments: which programs to run, and what becomes of each when it meets a memory error.
 //!
 //! `seawall.tasks=load/isolate,store/restart:3,bystander` starts three tasks, in slots 1, 2 and 3. The remedies are
-//! `kill` (also when none is named), `isolate`, and `restart:N` with N restarts at most. Arguments of other prefixes
-//! are somebody else's.
+//! `kill` (also when none is named), `isolate`, and `restart:N` with N restarts at most. `seawall.stay=60` keeps the guest
+//! running for at least a minute, with its bystanders at work: time for somebody to inject by hand. Arguments of other
+//! prefixes are somebody else's.
 
 /// More tasks than this cannot be started from the boot arguments.
 pub const MAX_TASKS: usize = 32;
@@ -41,16 +42,27 @@ pub enum ArgumentError<'a> {
     UnknownRemedy(&'a str),
     /// More than 32 tasks, or none.
     TaskCount,
+    /// `{0}` is not a number of seconds.
+    BadSeconds(&'a str),
 }
 
 impl core::fmt::Display for ArgumentError<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::UnknownKey(key) => write!(f, "boot argument `{key}` is unknown; there is seawall.tasks"),
+            Self::UnknownKey(key) => write!(
+                f,
+                "boot argument `{key}` is unknown; there are seawall.tasks and seawall.stay"
+            ),
             Self::UnknownRemedy(remedy) => {
                 write!(
                     f,
                     "boot argument: remedy `{remedy}` is unknown; there are kill, isolate, restart:N"
+                )
+            }
+            Self::BadSeconds(value) => {
+                write!(
+                    f,
+                    "boot argument seawall.stay: `{value}` is no number of seconds up to {MAX_STAY}"
                 )
             }
             Self::TaskCount => write!(
@@ -61,29 +73,37 @@ impl core::fmt::Display for ArgumentError<'_> {
     }
 }
 
-/// The tasks to start.
+/// More seconds than this are refused.
+pub const MAX_STAY: u64 = 86_400;
+
+/// Checked boot arguments.
 #[derive(Clone, Copy, Debug)]
-pub struct Tasks<'a> {
+pub struct Arguments<'a> {
     list: &'a str,
+    /// For how many seconds at least the guest runs.
+    pub stay: u64,
 }
 
-impl<'a> Tasks<'a> {
+impl<'a> Arguments<'a> {
     /// Reads and checks the whole boot arguments.
     ///
     /// # Errors
     /// See [`ArgumentError`]; nothing is started from bad arguments.
     pub fn parse(arguments: &'a str) -> Result<Self, ArgumentError<'a>> {
-        let mut list = DEFAULT_TASKS;
+        let (mut list, mut stay) = (DEFAULT_TASKS, 0);
         for argument in arguments.split_ascii_whitespace() {
             let Some(ours) = argument.strip_prefix("seawall.") else {
                 continue;
             };
             match ours.split_once('=') {
                 Some(("tasks", value)) => list = value,
+                Some(("stay", value)) => {
+                    let seconds = value.parse().ok().filter(|seconds| *seconds <= MAX_STAY);
+                    stay = seconds.ok_or(ArgumentError::BadSeconds(value))?;
+                }
                 _ => return Err(ArgumentError::UnknownKey(argument)),
             }
         }
-        let tasks = Tasks { list };
         let mut count = 0;
         for entry in list.split(',') {
             spec(entry)?;
@@ -92,12 +112,12 @@ impl<'a> Tasks<'a> {
         if list.is_empty() || count > MAX_TASKS {
             Err(ArgumentError::TaskCount)
         } else {
-            Ok(tasks)
+            Ok(Arguments { list, stay })
         }
     }
 
     /// The tasks, in the order of their slots.
-    pub fn iter(&self) -> impl Iterator<Item = TaskSpec<'a>> + use<'a> {
+    pub fn tasks(&self) -> impl Iterator<Item = TaskSpec<'a>> + use<'a> {
         self.list.split(',').filter_map(|entry| spec(entry).ok())
     }
 }
@@ -121,10 +141,11 @@ mod tests {
 
     #[test]
     fn tasks_keep_their_order_and_their_remedies() {
-        let tasks =
-            Tasks::parse("console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander")
-                .unwrap();
-        let read: Vec<_> = tasks.iter().map(|t| (t.program, t.remedy)).collect();
+        let tasks = Arguments::parse(
+            "console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander",
+        )
+        .unwrap();
+        let read: Vec<_> = tasks.tasks().map(|t| (t.program, t.remedy)).collect();
         assert_eq!(
             read,
             [
@@ -154,19 +175,27 @@ mod tests {
                 ArgumentError::UnknownRemedy("restart"),
             ),
             ("seawall.tasks=", ArgumentError::TaskCount),
+            ("seawall.stay=soon", ArgumentError::BadSeconds("soon")),
+            ("seawall.stay=86401", ArgumentError::BadSeconds("86401")),
         ] {
-            assert_eq!(Tasks::parse(arguments).unwrap_err(), error, "{arguments}");
+            assert_eq!(Arguments::parse(arguments).unwrap_err(), error, "{arguments}");
         }
         let many = format!("seawall.tasks={}", ["load"; 33].join(","));
-        assert_eq!(Tasks::parse(&many).unwrap_err(), ArgumentError::TaskCount);
+        assert_eq!(Arguments::parse(&many).unwrap_err(), ArgumentError::TaskCount);
+    }
+
+    #[test]
+    fn a_stay_is_a_number_of_seconds() {
+        assert_eq!(Arguments::parse("seawall.stay=60").unwrap().stay, 60);
+        assert_eq!(Arguments::parse("").unwrap().stay, 0);
     }
 
     #[test]
     fn without_arguments_the_default_tasks_run() {
         assert_eq!(
-            Tasks::parse("quiet")
+            Arguments::parse("quiet")
                 .unwrap()
-                .iter()
+                .tasks()
                 .filter(|t| t.program == "bystander")
                 .count(),
             2

@@ -3,7 +3,7 @@
 use core::panic::PanicInfo;
 
 use seawall_agent::{IntermediateAddress, Journal, Ledger};
-use seawall_firmware::arguments::Tasks;
+use seawall_firmware::arguments::Arguments;
 use seawall_firmware::board::{Board, Findings, Range};
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::FrameTable;
@@ -55,14 +55,14 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
         (None, Some(base)) => log::warn!("nothing answers at {base:#x}, where the replay port should be"),
         (_, None) => log::info!("no replay port: nothing will be injected from here"),
     }
-    let tasks = Tasks::parse(board.arguments).unwrap_or_else(|error| stop(&error));
+    let arguments = Arguments::parse(board.arguments).unwrap_or_else(|error| stop(&error));
     let mut guest = assemble(
         &board,
         Range::of(tree, tree_bytes),
         image,
         Found { port, ras, counting },
     );
-    if let Err(error) = guest.start(tasks) {
+    if let Err(error) = guest.start(arguments) {
         stop(&error);
     }
     timer::begin_turn();

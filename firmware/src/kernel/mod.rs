@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use seawall_agent::{FrameNumber, Journal, Ledger};
-use seawall_firmware::arguments::Tasks;
+use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
 use seawall_replay::report::Note;
@@ -23,7 +23,7 @@ use seawall_replay::report::Note;
 use crate::arch::entry::Frame;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
-use crate::arch::{counter, memory};
+use crate::arch::{counter, memory, timer};
 use task::{SLOTS, State, Task};
 
 /// The guest: the kernel, and the agent's books beside it.
@@ -84,6 +84,8 @@ pub(crate) struct Kernel {
     own_page: Option<FrameNumber>,
     /// Since when nobody is waited for, in ticks.
     idle_since: Option<u64>,
+    /// The guest does not end before this tick.
+    stay_until: u64,
 }
 
 impl Guest {
@@ -118,6 +120,7 @@ impl Guest {
             entered: 0,
             own_page,
             idle_since: None,
+            stay_until: 0,
         };
         Self {
             kernel,
@@ -127,15 +130,15 @@ impl Guest {
     }
 
     /// Starts the tasks of the boot arguments. The error is a sentence.
-    pub(crate) fn start(&mut self, tasks: Tasks<'_>) -> Result<(), &'static str> {
+    pub(crate) fn start(&mut self, arguments: Arguments<'_>) -> Result<(), &'static str> {
         let census = self.kernel.census(false);
         self.note(&Note::Census(census));
-        for spec in tasks.iter() {
-            let program = self
-                .kernel
-                .bundle
-                .find(spec.program.as_bytes())
-                .ok_or("no program has a name that seawall.tasks has")?;
+        self.kernel.stay_until = timer::ticks() + arguments.stay * timer::frequency();
+        for spec in arguments.tasks() {
+            let Some(program) = self.kernel.bundle.find(spec.program.as_bytes()) else {
+                log::error!("there is no program `{}`", spec.program);
+                return Err("seawall.tasks names a program that does not exist");
+            };
             let slot = self.kernel.spawn(program, spec.remedy, 0)?;
             self.note_start(slot);
         }

@@ -130,7 +130,7 @@ impl Kernel {
     /// Whether the guest is done: nobody is waited for, nothing is put off, and everyone who counts has counted on
     /// since the last abort.
     pub(super) fn is_over(&mut self) -> bool {
-        if self.awaited != 0 || self.again != 0 {
+        if self.awaited != 0 || self.again != 0 || timer::ticks() < self.stay_until {
             self.idle_since = None;
             return false;
         }

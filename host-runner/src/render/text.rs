@@ -192,9 +192,9 @@ impl Text {
 fn trigger_text(trigger: &Trigger) -> String {
     let who = trigger.program.as_deref().unwrap_or("a task");
     let place = match trigger.window.as_deref() {
-        Some("border") => "at the kernel's border",
-        Some("kernel") => "in the kernel",
-        Some("user") => "while it runs in EL0",
+        Some("border") => "at the kernel's border, checkpoint",
+        Some("kernel") => "in the kernel, checkpoint",
+        Some("user") => "running in EL0, checkpoint",
         _ => "at its checkpoint",
     };
     let number = trigger.checkpoint;
