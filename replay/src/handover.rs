@@ -15,6 +15,7 @@
 //! | 48 | 8 | base of the replay port |
 //! | 56 | 8 | the transcript |
 //! | 64 | 8 | bytes for the transcript |
+//! | 120 | 8 | zero; the shim leaves the PSCI function here by which the guest went, as off and reset look alike from outside |
 //! | 128 | | the plan |
 
 use crate::layout::{put, u32_at, u64_at};
@@ -27,6 +28,8 @@ pub const ADDRESS: u64 = 0x4300_0000;
 pub const MAGIC: [u8; 8] = *b"SEAWALLH";
 /// The layout's version.
 pub const VERSION: u32 = 1;
+/// Offset of the PSCI function by which the guest went; zero until then.
+pub const OUTCOME_OFFSET: usize = 120;
 /// Offset of the plan.
 pub const PLAN_OFFSET: usize = 128;
 /// A buffer of this many bytes holds every handover.

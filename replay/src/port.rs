@@ -1,7 +1,7 @@
 //! The replay port: a device of two pages by which the guest says where it is.
 //!
-//! The device tree names it with [`COMPATIBLE`]. All registers are 64 bits wide and little endian; a replayer ignores
-//! and counts every other access, and reads of write-only registers give zero. The second page holds one register
+//! The device tree names it with [`COMPATIBLE`]. All registers are 64 bits wide and little endian. Every other
+//! access has no effect: writes are counted as refused, reads give zero, as those of write-only registers do. The second page holds one register
 //! alone, so that a kernel can map it into a program: a write from EL0 lets an SError arrive while that program runs.
 //!
 //! | offset | name | access | meaning |

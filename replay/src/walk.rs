@@ -25,7 +25,8 @@ pub fn level_reading(
     ipa: u64,
     mut read: impl FnMut(u64) -> Option<u64>,
 ) -> Option<i8> {
-    let upper = address >> 63 == 1;
+    // Bit 55 chooses the half, whether or not the top byte is ignored [Arm ARM D8.2.4].
+    let upper = (address >> 55) & 1 == 1;
     // T0SZ 5:0, TG0 15:14 (0 = 4 KiB); T1SZ 21:16, TG1 31:30 (2 = 4 KiB) [Arm ARM D24.2.191].
     let (base, size, granule_is_4k) = if upper {
         (
@@ -107,6 +108,11 @@ mod tests {
             tcr,
         };
         assert_eq!(level_reading(regime, 1 << 39, 0x1000, memory), Some(0));
+        // A tag in the top byte does not change the half.
+        assert_eq!(
+            level_reading(regime, 0x5aff_8000_0000_0000, 0x7000, |_| None),
+            Some(0)
+        );
         assert_eq!(
             level_reading(regime, 0xffff_8000_0000_0000, 0x7000, |_| None),
             Some(0)

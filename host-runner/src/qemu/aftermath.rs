@@ -10,7 +10,7 @@ use crate::backend::RunEnd;
 /// Bytes of journal that are copied at most.
 const JOURNAL_LIMIT: u64 = 64 << 20;
 /// The word in which the shim leaves the PSCI function that ended the run: the last one before the plan.
-const OUTCOME: u64 = handover::ADDRESS + handover::PLAN_OFFSET as u64 - 8;
+const OUTCOME: u64 = handover::ADDRESS + handover::OUTCOME_OFFSET as u64;
 // PSCI functions [Arm DEN0022].
 const SYSTEM_OFF: u64 = 0x8400_0008;
 const SYSTEM_RESET: u64 = 0x8400_0009;

@@ -54,7 +54,7 @@ impl Window {
     /// The last word before the plan: the PSCI function that ended the run goes there.
     pub(crate) fn of_outcome() -> Self {
         Self {
-            base: handover::ADDRESS + handover::PLAN_OFFSET as u64 - 8,
+            base: handover::ADDRESS + handover::OUTCOME_OFFSET as u64,
             bytes: 8,
         }
     }
