@@ -20,9 +20,9 @@ global_asm!(
     "    msr     daifset, #0xf",
     "    mov     x20, x0",
     "    adr     x21, _head",
-    // An Image that is not even page aligned has no page it could map itself by: there is nothing to say it with.
+    // An Image that is not even page aligned has no page it could map itself by.
     "    tst     x21, #0xfff",
-    "    b.ne    stop_here",
+    "    b.ne    refuse",
     "    mrs     x1, CurrentEL",
     "    cmp     x1, #(2 << 2)",
     "    b.ne    start_at_el1",
@@ -154,9 +154,6 @@ global_asm!(
     "    add     x1, x1, #0x1000",
     "    b       1b",
     "2:  ret",
-    "stop_here:",
-    "    wfi",
-    "    b       stop_here",
     ".popsection",
     kernel_level1 = sym super::tables::KERNEL_LEVEL1,
     kernel_level2 = sym super::tables::KERNEL_LEVEL2,
@@ -170,6 +167,62 @@ global_asm!(
     tcr = const TCR,
     sctlr = const SCTLR,
     main = sym crate::guest_main,
+);
+
+// Says that the Image lies where it cannot run, on a PL011 where machines usually have it, and switches off.
+// The vectors are branches all over, so that any 2 KiB boundary in them serves, wherever the Image lies: what aborts
+// here, for there may be no PL011 and no firmware to call, ends in waiting.
+// INPUTS: none. CLOBBERS: everything. ENDING: never returns.
+global_asm!(
+    ".pushsection .text.boot, \"ax\"",
+    "refuse:",
+    "    adr     x1, refuse_vectors",
+    "    add     x1, x1, #0x7ff",
+    "    and     x1, x1, #~0x7ff",
+    "    mrs     x6, CurrentEL",
+    "    cmp     x6, #(2 << 2)",
+    "    b.eq    1f",
+    "    msr     vbar_el1, x1",
+    "    b       2f",
+    "1:  msr     vbar_el2, x1",
+    "2:  isb",
+    "    mov     w0, #0x0008", // PSCI SYSTEM_OFF [Arm DEN 0022]
+    "    movk    w0, #0x8400, lsl #16",
+    "    mov     x3, #0x09000000",
+    "    ldr     w4, [x3, #0xfe0]", // UARTPeriphID0 [DDI 0183 3.3.15]
+    "    and     w4, w4, #0xff",
+    "    cmp     w4, #0x11",
+    "    b.ne    4f",
+    "    adr     x5, refuse_message",
+    "3:  ldrb    w4, [x5], #1",
+    "    cbz     w4, 4f",
+    "    str     w4, [x3]",
+    "    b       3b",
+    "4:  cmp     x6, #(2 << 2)",
+    "    b.eq    5f",
+    "    hvc     #0",
+    "5:  smc     #0",
+    // Also where an exception to EL2 ends up once the boot has left it: an HVC gets an answer, in case somebody tries to
+    // call PSCI so; nothing else is expected.
+    "6:  mrs     x6, CurrentEL",
+    "    cmp     x6, #(2 << 2)",
+    "    b.ne    7f",
+    "    mrs     x6, esr_el2",
+    "    lsr     x6, x6, #26",
+    "    cmp     x6, #0x16",
+    "    b.ne    7f",
+    "    mov     x0, #-1",
+    "    eret",
+    "7:  wfi",
+    "    b       7b",
+    "refuse_vectors:",
+    "    .rept   1024",
+    "    b       6b",
+    "    .endr",
+    "refuse_message:",
+    "    .asciz  \"seawall: the Image was not loaded on a 2 MiB boundary\\r\\nseawall: verdict: failed\\r\\n\"",
+    "    .balign 4",
+    ".popsection",
 );
 
 // Leaves EL2 for EL1, with nothing trapped and nothing virtual.
@@ -191,7 +244,11 @@ global_asm!(
     "    msr     cptr_el2, x1",
     "    mov     x1, #(3 << 10)",
     "    msr     cnthctl_el2, x1",
-    "2:  msr     cntvoff_el2, xzr",
+    "2:  adr     x1, refuse_vectors",
+    "    add     x1, x1, #0x7ff",
+    "    and     x1, x1, #~0x7ff",
+    "    msr     vbar_el2, x1",
+    "    msr     cntvoff_el2, xzr",
     "    msr     hstr_el2, xzr",
     "    msr     vttbr_el2, xzr",
     "    mrs     x1, midr_el1",

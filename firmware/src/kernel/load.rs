@@ -8,6 +8,7 @@ use seawall_firmware::native;
 use seawall_replay::report::Census;
 
 use super::Kernel;
+use super::schedule::lowest;
 use super::task::{State, Task};
 use crate::arch::entry::Frame;
 use crate::arch::space::{self, Space};
@@ -19,12 +20,16 @@ impl Kernel {
     /// Starts a program in a free slot. The error is a sentence.
     pub(super) fn spawn(&mut self, program: usize, remedy: Remedy, parent: u16) -> Result<u16, &'static str> {
         self.give_back_dead();
-        let slot = (1..self.tasks.len()).find(|slot| self.tasks[*slot].state == State::Empty);
+        let slot = (1..self.tasks.len()).find(|slot| {
+            self.tasks
+                .get(*slot)
+                .is_some_and(|task| task.state == State::Empty)
+        });
         let slot = slot
             .and_then(|slot| u16::try_from(slot).ok())
             .ok_or("no slot is free for another task")?;
         let name = self.bundle.get(program).ok_or("no such program")?.name;
-        self.tasks[usize::from(slot)] = Task {
+        *self.slot_mut(slot) = Task {
             program,
             remedy,
             parent,
@@ -42,7 +47,7 @@ impl Kernel {
         match self.image(slot, &mut list) {
             Ok((space, entry)) => {
                 let port = u64::from(self.port.is_some());
-                let task = &mut self.tasks[usize::from(slot)];
+                let task = self.slot_mut(slot);
                 task.frame = Frame::EMPTY;
                 task.frame.x[0] = u64::from(slot);
                 task.frame.x[1] = port;
@@ -56,7 +61,7 @@ impl Kernel {
             }
             Err(error) => {
                 self.frames.give_back(&mut list);
-                self.tasks[usize::from(slot)].state = State::Empty;
+                self.slot_mut(slot).state = State::Empty;
                 Err(error)
             }
         }
@@ -66,7 +71,7 @@ impl Kernel {
         const NO_MEMORY: &str = "no memory is left for another task";
         let program = self
             .bundle
-            .get(self.tasks[usize::from(slot)].program)
+            .get(self.slot(slot).program)
             .ok_or("no such program")?;
         let elf = Elf::parse(program.elf).map_err(|_| "a program's ELF image is bad")?;
         let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
@@ -125,9 +130,9 @@ impl Kernel {
     /// Gives the memory of ended tasks back. Retired frames stay where they are.
     pub(super) fn give_back_dead(&mut self) {
         while self.dead != 0 {
-            let slot = self.dead.trailing_zeros() as usize;
+            let slot = lowest(self.dead);
             self.dead &= self.dead - 1;
-            let task = &mut self.tasks[slot];
+            let task = self.slot_mut(slot);
             let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
             task.space = None;
             self.frames.give_back(&mut list);

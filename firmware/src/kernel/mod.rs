@@ -2,6 +2,15 @@
 //!
 //! Nothing in this folder is `unsafe` or knows a register. [`recover`] is the way of an abort; it allocates nothing,
 //! takes no lock, formats nothing and cannot panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
 
 mod call;
 pub(crate) mod console;
@@ -186,11 +195,19 @@ fn slots() -> Box<[Task; SLOTS]> {
 impl Kernel {
     /// The place of a slot. A slot is below [`SLOTS`] wherever one comes from; the mask is for the compiler, which then
     /// needs no check on the way of an abort.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the mask keeps the index below the length"
+    )]
     #[inline(always)]
     fn slot(&self, slot: u16) -> &Task {
         &self.tasks[usize::from(slot) % SLOTS]
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the mask keeps the index below the length"
+    )]
     #[inline(always)]
     fn slot_mut(&mut self, slot: u16) -> &mut Task {
         &mut self.tasks[usize::from(slot) % SLOTS]

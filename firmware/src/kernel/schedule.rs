@@ -11,7 +11,7 @@ const PATIENCE_SECONDS: u64 = 5;
 /// The lowest slot in a set that is not empty.
 #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
 #[inline(always)]
-const fn lowest(slots: u64) -> u16 {
+pub(super) const fn lowest(slots: u64) -> u16 {
     slots.trailing_zeros() as u16
 }
 
@@ -115,12 +115,12 @@ impl Kernel {
         let now = timer::ticks();
         let mut left = self.sleeping;
         while left != 0 {
-            let slot = left.trailing_zeros() as usize;
+            let slot = lowest(left);
             left &= left - 1;
-            if let State::Sleeping(until) = self.tasks[slot].state
+            if let State::Sleeping(until) = self.slot(slot).state
                 && now >= until
             {
-                self.tasks[slot].state = State::Ready;
+                self.slot_mut(slot).state = State::Ready;
                 self.sleeping &= !(1 << slot);
                 self.ready |= 1 << slot;
             }
