@@ -553,7 +553,8 @@ fn memory(node: &FdtNode<'_>, banks: &mut Result<Ranges<MAX_BANKS>, BoardError>)
             return;
         };
         let Some(first) = start.checked_next_multiple_of(4096) else {
-            continue;
+            *banks = Err(BoardError::Misplaced("memory"));
+            return;
         };
         list.push(Range {
             start: first,

@@ -4,9 +4,14 @@
 use std::time::{Duration, Instant};
 
 use seawall_firmware::board::{
-    Board, BoardError, Conduit, Gic, MAX_BANKS, MAX_RESERVED, MEMORY_CEILING, MIN_MEMORY, Range, Uart,
-    UartKind, find_uart,
+    Board, BoardError, Conduit, Findings, Gic, MAX_BANKS, MAX_RESERVED, MEMORY_CEILING, MIN_MEMORY, Range,
+    Uart, UartKind,
 };
+
+/// The serial port that a tree names, whatever else it lacks.
+fn find_uart(tree: &[u8]) -> Option<Uart> {
+    Findings::of(tree).ok().and_then(|found| found.uart())
+}
 use seawall_replay::port;
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
@@ -719,7 +724,7 @@ fn twenty_thousand_damaged_trees_panic_nowhere_and_end_soon() {
 #[test]
 fn noise_after_a_good_header_panics_nowhere() {
     let tree = virt().tree();
-    let mut random = Random(0x0ddba11);
+    let mut random = Random(0x0ddb_a11);
     for _ in 0..2_000 {
         let mut noise = tree.clone();
         noise[40..]
