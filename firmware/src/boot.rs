@@ -87,9 +87,11 @@ fn discover(tree: u64, image: u64) -> (u64, Board<'static>) {
         stop(&"there is no device tree where x0 points");
     };
     let findings = Findings::of(bytes);
-    match findings.as_ref().ok().and_then(Findings::uart) {
-        Some(found) => uart::open(found, image),
-        None => uart::search(image),
+    match findings.as_ref().map_err(|error| *error).and_then(Findings::uart) {
+        Ok(Some(found)) if uart::open(found, image) => {}
+        // A whole tree without a port is a machine without one: nothing is written anywhere.
+        Ok(None) => {}
+        Ok(Some(_)) | Err(_) => uart::search(image),
     }
     let board = findings
         .and_then(|findings| findings.board())
@@ -103,6 +105,9 @@ fn discover(tree: u64, image: u64) -> (u64, Board<'static>) {
         .any(|bank| bank.contains(&Range::of(image, memory::kernel_bytes())))
     {
         stop(&"the Image lies outside of the memory that the device tree names");
+    }
+    if Range::of(image, memory::kernel_bytes()).overlaps(&Range::of(tree, bytes.len() as u64)) {
+        stop(&"the device tree lies inside of the Image");
     }
     (bytes.len() as u64, board)
 }

@@ -89,6 +89,73 @@ fn a_bad_scenario_is_two_with_its_place_and_nothing_runs() {
     assert!(err(&output).contains("did you mean `bystander`?"));
 }
 
+const GOOD: &str = "title = \"t\"\nteaches = \"t\"\ncites = []\n[guest]\ntasks = [\"load\", \"bystander\"]\n[expect]\nend = \"done\"\n[expect.tasks]\nload = \"exited\"\n";
+
+/// A good scenario beside one with one thing wrong: told with file, line, column and hint, and neither is run.
+#[cfg(unix)]
+fn refused(piece: &str, by: &str, place: &str, hint: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let scenarios = folder.path().join("all");
+    fs::create_dir(&scenarios).unwrap();
+    fs::write(scenarios.join("a-good.toml"), GOOD).unwrap();
+    assert!(GOOD.contains(piece), "{piece}");
+    fs::write(scenarios.join("bad.toml"), GOOD.replacen(piece, by, 1)).unwrap();
+    // All that a run on qemu needs, as far as it is looked at before; the program leaves a trace.
+    let qemu = folder.path().join("qemu-system-aarch64");
+    fs::write(&qemu, "#!/bin/sh\necho > ran\n").unwrap();
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["shim.Image", "seawall.Image"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let arguments = [
+        "run",
+        "--scenarios",
+        "all",
+        "--backend",
+        "qemu",
+        "--artefacts",
+        ".",
+    ];
+    let output = in_folder(folder.path(), &arguments);
+    assert_eq!((code(&output), out(&output)), (2, String::new()), "{by}");
+    let told = err(&output);
+    let place = format!("error: all/bad.toml:{place}: ");
+    assert!(told.contains(&place), "{by}: no `{place}` in {told}");
+    assert!(told.contains(hint), "{by}: no `{hint}` in {told}");
+    assert!(!folder.path().join("ran").exists(), "{by}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_wrong_in_one_scenario_is_told_with_its_place_and_none_is_run() {
+    refused(
+        "[guest]\n",
+        "[guest]\nmemmory = \"64M\"\n",
+        "5:1",
+        "did you mean `memory`?",
+    );
+    refused("[expect]", "[expcet]", "6:2", "did you mean `expect`?");
+    refused(
+        "\"bystander\"",
+        "\"bystandr\"",
+        "5:18",
+        "did you mean `bystander`?",
+    );
+    refused("[guest]\n", "timeout_s = 0\n[guest]\n", "4:13", "1 to 600");
+    refused("[guest]\n", "timeout_s = 601\n[guest]\n", "4:13", "1 to 600");
+    refused("[guest]\n", "[guest]\nmemory = \"1G1\"\n", "5:10", "16M to 64G");
+    refused("[guest]\n", "[guest]\nmemory = \"65G\"\n", "5:10", "16M to 64G");
+    refused("\"done\"", "\"dnoe\"", "7:7", "did you mean `done`?");
+    refused("\"load\", ", "\"load\" ", "5:17", "missing comma");
+    refused(
+        "\"bystander\"",
+        &vec!["\"bystander\""; 33].join(","),
+        "5:9",
+        "34 tasks, where 1 to 32 can be",
+    );
+}
+
 #[test]
 fn two_scenarios_of_one_name_are_two() {
     let folder = tempfile::tempdir().unwrap();
@@ -109,6 +176,8 @@ fn without_qemu_the_environment_is_three_with_the_fix() {
         assert_eq!(code(&output), 3, "{backend}: {}", err(&output));
         assert_eq!(out(&output), "");
         assert!(err(&output).contains("fix: "), "{backend}: {}", err(&output));
+        let fix = "apt-get install qemu-system-arm";
+        assert!(err(&output).contains(fix), "{backend}: {}", err(&output));
     }
     assert_eq!(code(&seawall(&["bench"])), 3);
 }

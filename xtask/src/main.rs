@@ -7,12 +7,14 @@
 //! | `demo` | set-up, build, the demo scenarios on both backends | `demo` |
 //! | `test` | set-up, build and every check there is | `suite`, `steps`, `tally` |
 //! | `boots` | the bare guest on a matrix of QEMU machines | `boots` |
+//! | `bad-input` | the bare guest on trees, places and arguments that are wrong | `bad_input` |
 //! | `bench` | the guest's numbers beside their limits | `bench` |
 //!
 //! Exit codes are those of the runner: 0 pass, 1 fail, 2 usage, 3 environment, 4 skipped.
 
 mod apt;
 mod artefacts;
+mod bad_input;
 mod bench;
 mod boots;
 mod bundle;
@@ -68,6 +70,8 @@ enum Command {
     },
     /// Boot the bare guest on every combination of GIC, CPU, memory and exception level
     Boots,
+    /// Boot the bare guest on bad input: it must end soon, and say why
+    BadInput,
     /// Print the guest's instruction counts and sizes beside their limits; fail where one is over
     Bench {
         /// Fail also where a number could not be measured
@@ -114,6 +118,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Demo(choice) => demo::run(&workspace, choice.kernel.as_deref()),
         Command::Test { kernel, quick } => suite::run(&workspace, kernel.kernel.as_deref(), *quick),
         Command::Boots => boots::run(&workspace),
+        Command::BadInput => bad_input::run(&workspace),
         Command::Bench { check } => bench::run(&workspace, *check),
     }
 }

@@ -117,6 +117,28 @@ pub(crate) fn miri(workspace: &Workspace, ready: &Ready) -> Result<Tally> {
     counted(command.args(["--package", "seawall-agent", "--package", "seawall-replay"]))
 }
 
+/// The runner against guests that mean harm. Without the lab those in it are a skip.
+pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    let mut command = here(
+        workspace,
+        &[
+            "test",
+            "--package",
+            "seawall-host-runner",
+            "--test",
+            "hostile",
+            "--",
+        ],
+    );
+    if let Some(reason) = absence {
+        say(format!("SKIP hostile guests in the lab: {reason}"));
+        let mut tally = counted(command.args(["--skip", "in_the_lab"]))?;
+        tally += Tally::SKIPPED;
+        return Ok(tally);
+    }
+    counted(&mut command)
+}
+
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
     let mut command = runner::command(workspace);

@@ -10,7 +10,7 @@ use crate::process::say;
 use crate::setup::Ready;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{artefacts, bench, boots, setup, steps};
+use crate::{artefacts, bad_input, bench, boots, setup, steps};
 
 /// What a step's counts are counts of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ enum Kind {
     Miri,
     Scenarios(&'static str),
     Boots,
+    /// What must fail, and does so in the right way.
+    BadInput,
 }
 
 /// A step that was run.
@@ -93,6 +95,7 @@ impl Suite {
             ("scenarios on qemu", Kind::Scenarios("qemu")),
             ("scenarios on lab", Kind::Scenarios("lab")),
             ("boots", Kind::Boots),
+            ("bad input", Kind::BadInput),
         ];
         for (name, kind) in counted {
             if self.done.iter().any(|done| done.kind == kind) {
@@ -175,6 +178,13 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
             built(&|| steps::scenarios(workspace, backend, absence))
         });
     }
+    suite.step("bad input", Kind::BadInput, || {
+        built(&|| bad_input::try_all(workspace))
+    });
+    suite.step("hostile guests", Kind::BadInput, || {
+        let absence = ready.lab.as_ref().err().map(String::as_str);
+        built(&|| steps::hostile_guests(workspace, absence))
+    });
     if !quick {
         suite.step("boot matrix", Kind::Boots, || {
             built(&|| Ok(boots::boot_all(workspace)))

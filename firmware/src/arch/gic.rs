@@ -8,10 +8,13 @@ use arm_gic::gicv3::{GicCpuInterface, GicV3, Group};
 use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
 use seawall_firmware::{board, native};
 
-use super::tables;
+use super::{guarded, tables};
 
+const PAGE: u64 = 0x1000;
+/// Bytes of a GICv3 distributor.
+const FRAME: u64 = 0x1_0000;
 /// Bytes of a redistributor: the control frame and the SGI frame.
-const REDISTRIBUTOR: u64 = 0x2_0000;
+const REDISTRIBUTOR: u64 = 2 * FRAME;
 
 /// A controller that was set up.
 pub(crate) enum Gic {
@@ -36,8 +39,8 @@ impl Gic {
         let interrupt = IntId::ppi(timer - 16);
         match gic {
             board::Gic::V2 { distributor, cpu } => {
-                let distributor = NonNull::new(pointer(tables::map_device(distributor, image)?))?;
-                let cpu = NonNull::new(pointer(tables::map_device(cpu, image)?))?;
+                let distributor = NonNull::new(pointer(window(distributor, PAGE, image)?))?;
+                let cpu = NonNull::new(pointer(window(cpu, 2 * PAGE, image)?))?;
                 // SAFETY: both blocks are mapped as devices, and this is the only driver made for them.
                 let mut gic = unsafe { GicV2::new(distributor.as_ptr(), cpu.as_ptr()) };
                 gic.setup();
@@ -57,8 +60,10 @@ impl Gic {
                 if redistributor_bytes < REDISTRIBUTOR {
                     return None;
                 }
-                let distributor = NonNull::new(pointer(tables::map_device(distributor, image)?))?;
-                let redistributor = NonNull::new(pointer(tables::map_device(redistributor, image)?))?;
+                let distributor = window(distributor, FRAME, image).filter(|at| is_v3(*at))?;
+                let redistributor = window(redistributor, REDISTRIBUTOR, image).filter(|at| is_v3(*at))?;
+                let distributor = NonNull::new(pointer(distributor))?;
+                let redistributor = NonNull::new(pointer(redistributor))?;
                 // SAFETY: the distributor is mapped as a device, and this is the only driver made for it.
                 let distributor = unsafe { UniqueMmioPointer::new(distributor) };
                 // SAFETY: the same holds for the redistributor of the one CPU that is used.
@@ -94,6 +99,20 @@ impl Gic {
             Self::V3 => GicCpuInterface::end_interrupt(interrupt, InterruptGroup::Group1),
         }
     }
+}
+
+/// Maps a block of registers that answers. `None` when nothing does, or when it lies where no such block can.
+fn window(base: u64, bytes: u64, image: u64) -> Option<u64> {
+    let is_aligned = base.is_multiple_of(if bytes < FRAME { PAGE } else { FRAME })
+        && base % tables::BLOCK + bytes <= tables::BLOCK;
+    let address = tables::map_device(base, image).filter(|_| is_aligned)?;
+    guarded::probe(address).map(|_| address)
+}
+
+/// Whether a GICv3 or later is there: ArchRev, bits 7:4 of GICD_PIDR2 and GICR_PIDR2 [Arm IHI 0069, 12.9.19 and
+/// 12.11.23]. Anything else might never say that the redistributor is awake, which the driver waits for.
+fn is_v3(address: u64) -> bool {
+    guarded::probe(address + 0xffe8).is_some_and(|id| matches!((id >> 4) & 0xf, 3 | 4))
 }
 
 fn pointer<T>(address: u64) -> *mut T {

@@ -33,5 +33,8 @@ pub(crate) fn device_tree(tree: u64, image: u64) -> Option<&'static [u8]> {
         return None;
     }
     let bytes = guarded::probe(address + 4)?.swap_bytes() as usize;
-    (bytes <= 2 << 20).then(|| memory::tree(address, bytes))
+    // Memory may end before the tree says that it does. Every page is tried, and the last word.
+    let is_there = |offset: usize| guarded::probe(address + (offset & !3) as u64).is_some();
+    let is_whole = bytes <= 2 << 20 && (0..bytes).step_by(4096).all(is_there) && is_there(bytes.max(1) - 1);
+    is_whole.then(|| memory::tree(address, bytes))
 }

@@ -7,18 +7,17 @@ use super::{guarded, registers};
 /// SYSTEM_OFF.
 const SYSTEM_OFF: u64 = 0x8400_0008;
 
-/// Switches the machine off, by the conduit the device tree named, else by each; waits for good where none works.
+/// Switches the machine off, by the conduit the device tree named and then by the other; waits for good where neither
+/// works. Without a hypervisor HVC is undefined, and without firmware SMC is: both come back. After an entry at EL2 an
+/// HVC is answered there, by the boot's own vectors.
 pub(crate) fn power_off(conduit: Option<Conduit>) -> ! {
-    match conduit {
-        Some(Conduit::Hvc) => guarded::hvc(SYSTEM_OFF),
-        Some(Conduit::Smc) => guarded::smc(SYSTEM_OFF),
-        // Without a device tree: under a hypervisor HVC is the one, and where there is no EL2 it is undefined and
-        // comes back.
-        None => {
-            guarded::hvc(SYSTEM_OFF);
-            guarded::smc(SYSTEM_OFF)
-        }
-    };
+    if conduit == Some(Conduit::Smc) {
+        guarded::smc(SYSTEM_OFF);
+        guarded::hvc(SYSTEM_OFF);
+    } else {
+        guarded::hvc(SYSTEM_OFF);
+        guarded::smc(SYSTEM_OFF);
+    }
     loop {
         registers::wait();
     }

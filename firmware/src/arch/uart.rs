@@ -29,16 +29,26 @@ static IS_PL011: AtomicBool = AtomicBool::new(false);
 /// Bytes that fit before the device must be looked at again.
 static ROOM: AtomicU8 = AtomicU8::new(0);
 
-/// Uses this port from now on.
-pub(crate) fn open(uart: Uart, image: u64) {
+/// Uses this port from now on; false where nothing answers, and then nothing is written.
+pub(crate) fn open(uart: Uart, image: u64) -> bool {
     let Some(address) = tables::map_device(uart.base, image) else {
-        return;
+        return false;
     };
+    // The register that is read before each write, and how its registers lie. Where there is no device this look aborts
+    // and goes on; a later one would not.
+    let (status, step) = match uart.kind {
+        UartKind::Pl011 => (FLAGS, 4),
+        UartKind::Ns16550 { shift } => (LINE_STATUS << shift, 1 << shift),
+    };
+    if !uart.base.is_multiple_of(step) || guarded::probe((address + status) & !3).is_none() {
+        return false;
+    }
     if let UartKind::Ns16550 { shift } = uart.kind {
         SHIFT.store(shift, Ordering::Relaxed);
     }
     IS_PL011.store(uart.kind == UartKind::Pl011, Ordering::Relaxed);
     BASE.store(address, Ordering::Relaxed);
+    true
 }
 
 /// Where virtual machine monitors have put their serial ports, for when there is no device tree to ask: QEMU `virt` and
@@ -49,36 +59,24 @@ const USUAL_NS16550: [u64; 3] = [0x4000_2000, 0x4000_0000, 0x0100_0000];
 
 /// Looks for a port where there usually is one. Each look may abort, and then finds nothing.
 pub(crate) fn search(image: u64) {
-    for base in USUAL_PL011 {
+    let look = |base, offset| tables::map_device(base, image).and_then(|a| guarded::probe(a + offset));
+    let pl011 = USUAL_PL011.into_iter().filter(|base| {
         // UARTPeriphID0 is 0x11 and ID1 0x10 [DDI 0183 3.3.15]: part number 0x011.
-        let id = |offset| {
-            tables::map_device(base, image)
-                .and_then(|a| guarded::probe(a + offset))
-                .map(|v| v & 0xff)
-        };
-        if id(0xfe0) == Some(0x11) && id(0xfe4) == Some(0x10) {
-            return open(
-                Uart {
-                    kind: UartKind::Pl011,
-                    base,
-                },
-                image,
-            );
-        }
-    }
-    for base in USUAL_NS16550 {
+        let id = |offset| look(*base, offset).map(|word| word & 0xff);
+        id(0xfe0) == Some(0x11) && id(0xfe4) == Some(0x10)
+    });
+    let pl011 = pl011.map(|base| (UartKind::Pl011, base));
+    let ns16550 = USUAL_NS16550.into_iter().filter(|base| {
+        // Memory reads as anything, and below the Image there is memory.
+        let is_memory = image.checked_sub(*base).is_some_and(|below| below < 1 << 30);
         // An idle 16550 has both transmit bits of its line status set, and bit 7 clear.
-        let status = tables::map_device(base, image).and_then(|a| guarded::probe(a + 4));
-        if status.is_some_and(|word| (word >> 8) & 0xe0 == 0x60) {
-            return open(
-                Uart {
-                    kind: UartKind::Ns16550 { shift: 0 },
-                    base,
-                },
-                image,
-            );
-        }
-    }
+        !is_memory && look(*base, 4).is_some_and(|word| (word >> 8) & 0xe0 == 0x60)
+    });
+    let ns16550 = ns16550.map(|base| (UartKind::Ns16550 { shift: 0 }, base));
+    // The first that can be opened; where there is none, there is nobody to tell.
+    let _ = pl011
+        .chain(ns16550)
+        .any(|(kind, base)| open(Uart { kind, base }, image));
 }
 
 /// Writes bytes, with a carriage return before each line feed. Does nothing where there is no port.

@@ -3,7 +3,7 @@
 //! An epitaph uses nothing that may have failed: no heap, no lock, no `core::fmt`, only the serial port and the replay
 //! port, and it cannot be entered twice.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use seawall_agent::engine::Snapshot;
 use seawall_agent::{Disr, Esr};
@@ -26,7 +26,8 @@ pub(crate) struct Ways {
 }
 
 static WAYS: Once<Ways> = Once::new();
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// How often an end was begun. Each further one does less, so that the last always ends.
+static ENDINGS: AtomicU8 = AtomicU8::new(0);
 
 /// Names the ways out, once.
 pub(crate) fn know(ways: Ways) {
@@ -128,7 +129,7 @@ fn line(label: &str, value: u64) {
 
 /// The last thing said: what came where, and how bad it was.
 pub(crate) fn epitaph(place: &str, taken: &Snapshot) -> ! {
-    if ENDING.swap(true, Ordering::Relaxed) {
+    if begin() > 0 {
         last_words();
     }
     uart::write(b"\nseawall: epitaph: ");
@@ -150,15 +151,30 @@ pub(crate) fn epitaph(place: &str, taken: &Snapshot) -> ! {
     leave(End::Halted)
 }
 
-/// When even the epitaph fails.
+/// When even the epitaph fails. It may be the serial port that does, and then the replay port.
 pub(crate) fn last_words() -> ! {
-    uart::write(b"\nseawall: epitaph: a second accident while one was handled\nseawall: verdict: halted\n");
-    leave(End::Halted)
+    let before = begin();
+    if before <= 2 {
+        uart::write(
+            b"\nseawall: epitaph: a second accident while one was handled\nseawall: verdict: halted\n",
+        );
+    }
+    if before <= 4 {
+        leave(End::Halted);
+    }
+    psci::power_off(WAYS.get().and_then(|ways| ways.conduit))
+}
+
+/// How many ends were begun before this one.
+fn begin() -> u8 {
+    let before = ENDINGS.load(Ordering::Relaxed);
+    ENDINGS.store(before.saturating_add(1), Ordering::Relaxed);
+    before
 }
 
 /// A panic is a bug of the kernel's; it ends like an accident.
 pub(crate) fn panicked(file: &str, line_number: u32) -> ! {
-    if ENDING.swap(true, Ordering::Relaxed) {
+    if begin() > 0 {
         last_words();
     }
     uart::write(b"\nseawall: epitaph: the kernel panicked in ");
