@@ -5,8 +5,8 @@ use dtoolkit::{Node, Property, ToCellInt};
 use seawall_replay::port;
 
 use super::{
-    Board, BoardError, Conduit, Gic, MAX_BANKS, MAX_RESERVED, MEMORY_CEILING, Range, Ranges, UART_BYTES, Uart,
-    UartKind, is_free,
+    Board, BoardError, Conduit, Gic, MAX_BANKS, MAX_RESERVED, MEMORY_CEILING, Range, Ranges, UART_BYTES,
+    Uart, UartKind, is_free,
 };
 
 /// What one pass over a device tree finds, before it is known whether that makes a machine.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -49,13 +50,15 @@ pub(super) fn hold(
 ) -> Result<SessionEnd, Missing> {
     let begin = Instant::now();
     let archive = file_system(lab, arguments, files)?;
-    let mut initrd = tempfile::NamedTempFile::new().map_err(|error| no_file(&error))?;
+    // A file without a name, which QEMU finds among the runner's open ones: nothing stays behind, whatever happens.
+    let mut initrd = tempfile::tempfile().map_err(|error| no_file(&error))?;
     initrd
         .write_all(&archive)
         .and_then(|()| initrd.flush())
         .map_err(|error| no_file(&error))?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), initrd.as_raw_fd());
 
-    let mut machine = Machine(command(lab, initrd.path()).spawn().map_err(|error| Missing {
+    let mut machine = Machine(command(lab, path.as_ref()).spawn().map_err(|error| Missing {
         what: format!("{} cannot be started: {error}", lab.program.display()),
         fix: "sudo apt-get install qemu-system-arm".into(),
     })?);

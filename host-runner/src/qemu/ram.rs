@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-use tempfile::TempDir;
 
 use super::layout::{Layout, RAM};
 
@@ -15,10 +14,9 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// What the runner and other runs beside this one may need there too.
 const MARGIN: u64 = 256 << 20;
 
-/// A folder of this run's own, with the RAM in it; both go when it is dropped.
+/// The RAM: a file without a name, so that nothing stays behind however the runner ends.
 #[derive(Debug)]
 pub(super) struct Ram {
-    folder: TempDir,
     file: File,
 }
 
@@ -26,27 +24,25 @@ impl Ram {
     /// Makes the RAM, with everything of `layout` in its place.
     pub(super) fn new(layout: &Layout, image: &[u8]) -> io::Result<Self> {
         let bytes = layout.ram_bytes();
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("seawall-");
-        let folder = match shared_memory_has(bytes.saturating_add(MARGIN)) {
-            true => builder.tempdir_in(SHARED_MEMORY).or_else(|_| builder.tempdir())?,
-            false => builder.tempdir()?,
+        let file = match shared_memory_has(bytes.saturating_add(MARGIN)) {
+            true => tempfile::tempfile_in(SHARED_MEMORY).or_else(|_| tempfile::tempfile())?,
+            false => tempfile::tempfile()?,
         };
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path(folder.path()))?;
         // Sparse: memory that the guest does not write costs nothing.
         file.set_len(bytes)?;
         for (address, content) in layout.contents(image) {
             file.write_all_at(content, address - RAM)?;
         }
-        Ok(Self { folder, file })
+        Ok(Self { file })
     }
 
+    /// Where QEMU finds the file: among the runner's open ones [proc(5), `/proc/pid/fd`].
     pub(super) fn path(&self) -> PathBuf {
-        path(self.folder.path())
+        PathBuf::from(format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            self.file.as_raw_fd()
+        ))
     }
 
     /// Copies `length` bytes from `address`, once.
@@ -57,10 +53,6 @@ impl Ram {
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
     }
-}
-
-fn path(folder: &Path) -> PathBuf {
-    folder.join("ram")
 }
 
 /// Whether that much is free there: a guest that fills a file system too small for its RAM takes QEMU down with it, by
