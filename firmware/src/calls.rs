@@ -20,7 +20,8 @@ pub const WRITE: u64 = 5;
 /// Announces a checkpoint to the replay port, if there is one: number, address, what (see [`What`]). Gives 1 when it
 /// was announced and 0 when there is no port.
 pub const CHECKPOINT: u64 = 6;
-/// Says that nobody waits for the caller's end.
+/// Says that nobody waits for the caller's end: 1 when the caller will report progress, which is then waited for, else
+/// 0.
 pub const BACKGROUND: u64 = 7;
 /// Reports progress: the count so far, and what was found damaged so far.
 pub const PROGRESS: u64 = 8;

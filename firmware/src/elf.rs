@@ -243,7 +243,20 @@ mod tests {
         bytes.extend(entry.to_le_bytes());
         bytes.extend(64_u64.to_le_bytes());
         bytes.extend([0; 12]);
-        bytes.extend([64, 0, 56, 0, headers.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([
+            64,
+            0,
+            56,
+            0,
+            u8::try_from(headers.len()).unwrap(),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]);
         let contents = 64 + 56 * headers.len() as u64;
         for h in headers {
             bytes.extend(1_u32.to_le_bytes());

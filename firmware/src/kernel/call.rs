@@ -45,7 +45,7 @@ impl Guest {
             calls::TIME => nanoseconds(timer::ticks()),
             calls::WRITE => self.write(a, b),
             calls::CHECKPOINT => self.checkpoint(a, b, c),
-            calls::BACKGROUND => kernel.background(),
+            calls::BACKGROUND => kernel.background(a == 1),
             calls::PROGRESS => return self.progress(a, b),
             calls::MEASURE => {
                 self.note(&Note::Measure { number: a, value: b });
@@ -111,11 +111,10 @@ impl Guest {
     fn progress(&mut self, count: u64, damage: u64) -> *mut Frame {
         let aborts = self.kernel.aborts;
         if let Some(task) = self.kernel.current_task() {
-            if task.seen_abort != aborts || !task.counts {
+            if task.seen_abort != aborts {
                 task.progress_at_abort = task.progress;
                 task.seen_abort = aborts;
             }
-            task.counts = true;
             task.progress = count;
             task.damage = damage;
         }
@@ -230,9 +229,10 @@ impl Kernel {
         }
     }
 
-    fn background(&mut self) -> u64 {
+    fn background(&mut self, counts: bool) -> u64 {
         if let Some(task) = self.current_task().filter(|task| !task.background) {
             task.background = true;
+            task.counts = counts;
             self.awaited = self.awaited.saturating_sub(1);
         }
         0

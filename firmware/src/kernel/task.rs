@@ -45,7 +45,7 @@ pub(crate) struct Task {
     pub(crate) parent: u16,
     /// Nobody waits for its end.
     pub(crate) background: bool,
-    /// It has reported progress, and the guest's end waits for more of it.
+    /// It reports progress, and the guest's end waits for more of it after the last abort.
     pub(crate) counts: bool,
     pub(crate) progress: u64,
     pub(crate) damage: u64,

@@ -68,9 +68,9 @@ pub fn write(text: &str) {
     call(calls::WRITE, text.as_ptr() as u64, text.len() as u64, 0);
 }
 
-/// Says that nobody waits for this program.
-pub fn background() {
-    call(calls::BACKGROUND, 0, 0, 0);
+/// Says that nobody waits for this program's end; whether it will report progress, which is then waited for.
+pub fn background(reports: bool) {
+    call(calls::BACKGROUND, u64::from(reports), 0, 0);
 }
 
 /// Reports progress, and lets others run.

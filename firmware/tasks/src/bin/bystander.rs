@@ -63,7 +63,7 @@ fn pattern(seed: u64, index: usize) -> u64 {
 }
 
 fn main(slot: u64, _: bool) -> u64 {
-    background();
+    background(true);
     let mut damage = 0_u64;
     let mut stack = [0_u64; 64];
     let memory = (&raw mut MEMORY).cast::<u64>();

@@ -7,7 +7,7 @@ use seawall_tasks::background;
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
-    background();
+    background(false);
     loop {
         core::hint::spin_loop();
     }
