@@ -110,6 +110,19 @@ impl Space {
         }
     }
 
+    /// Takes a page out of the space, if it is mapped to `frame`.
+    pub(crate) fn unmap(&self, address: VirtualAddress, frame: FrameNumber) {
+        let plain = address.untagged().0;
+        let walked = guarded::walk(self.root.address().0, plain & (LIMIT - 1));
+        let (Walk::Descriptor(descriptor), Some(table)) = (walked, self.table_at(address, 3)) else {
+            return;
+        };
+        if plain < LIMIT && descriptor & TABLE == TABLE && next(descriptor) == frame {
+            memory::set_descriptor(table, index(plain, 3), 0);
+            registers::forget_address_space(self.asid);
+        }
+    }
+
     /// Ends the space: it is no longer walked, and nothing of it is remembered.
     #[inline]
     pub(crate) fn end(&self, nothing: u64) {

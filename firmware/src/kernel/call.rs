@@ -59,7 +59,7 @@ impl Guest {
         self.kernel.set_result(result);
         // A call may have cost the caller its life: a copy that met poison.
         if self.kernel.current_runs() {
-            self.kernel.current_frame()
+            self.leave()
         } else {
             self.next()
         }
@@ -158,7 +158,7 @@ impl Guest {
         });
         let Some(child) = child else {
             self.kernel.set_result(FAILED);
-            return self.kernel.current_frame();
+            return self.leave();
         };
         if !self.kernel.collect(child, current) {
             self.kernel.ready &= !(1 << current);

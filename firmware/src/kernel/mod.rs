@@ -23,7 +23,7 @@ pub(crate) mod task;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use seawall_agent::{FrameNumber, Journal, Ledger};
+use seawall_agent::{FrameNumber, Journal, Ledger, VirtualAddress};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
@@ -93,6 +93,8 @@ pub(crate) struct Kernel {
     own_page: Option<FrameNumber>,
     /// Since when nobody is waited for, in ticks.
     idle_since: Option<u64>,
+    /// The address that the copy which is being dealt with met its abort at.
+    copy_address: VirtualAddress,
     /// The guest does not end before this tick.
     stay_until: u64,
 }
@@ -129,6 +131,7 @@ impl Guest {
             entered: 0,
             own_page,
             idle_since: None,
+            copy_address: VirtualAddress(0),
             stay_until: 0,
         };
         Self {

@@ -42,7 +42,7 @@ impl Guest {
     #[inline(always)]
     fn after(&mut self, taken: &Snapshot, outcome: Option<Outcome>) -> *mut Frame {
         match outcome {
-            Some(Outcome::Resume | Outcome::CopyFailed) => self.kernel.current_frame(),
+            Some(Outcome::Resume | Outcome::CopyFailed) => self.leave(),
             Some(Outcome::Reschedule) => self.next(),
             Some(Outcome::Halt) => end::epitaph("an error in EL0 that the rules let nobody survive", taken),
             None => {
@@ -77,6 +77,7 @@ impl Guest {
 
     /// A copy from a task's memory met something. A memory error is charged to the task; a bad address is not one.
     pub(super) fn copy_aborted(&mut self, taken: &Snapshot) {
+        self.kernel.copy_address = VirtualAddress(taken.far);
         if let Some(Outcome::Halt) = self.handle_seldom(taken) {
             end::epitaph("an error in a copy that the rules let nobody survive", taken)
         }
@@ -210,10 +211,18 @@ impl engine::Kernel for Kernel {
         task.restarts = task.restarts.saturating_add(1);
     }
 
-    /// The copy's own error path is taken as it returns; nothing is left to be done.
+    /// The copy's own error path is taken as it returns. What is left to be done is to unmap the page that was retired,
+    /// for its task goes on.
     #[inline(always)]
     fn fail_copy(&mut self, task: TaskId) {
         self.charge(task);
+        let address = self.copy_address;
+        if let Some(space) = self.slot(task.0).space
+            && let Some(frame) = space.frame_at(address)
+            && self.frames.holder(frame) == Holder::Retired
+        {
+            space.unmap(address, frame);
+        }
     }
 }
 

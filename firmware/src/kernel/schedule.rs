@@ -43,12 +43,26 @@ impl Guest {
         }
     }
 
-    /// Goes over to a task. What pended while the kernel worked is the kernel's: it is not left for the next task.
+    /// Goes over to a task.
+    #[inline]
     fn switch(&mut self, slot: u16) -> *mut Frame {
-        if self.kernel.ras && slot != self.kernel.current && registers::synchronise_errors() != 0 {
+        self.synchronise();
+        self.kernel.run(slot)
+    }
+
+    /// Goes back to the current task.
+    #[inline]
+    pub(super) fn leave(&mut self) -> *mut Frame {
+        self.synchronise();
+        self.kernel.current_frame()
+    }
+
+    /// What became pending while the kernel worked is the kernel's: it is not left for the task that runs next.
+    #[inline]
+    fn synchronise(&mut self) {
+        if self.kernel.ras && registers::synchronise_errors() != 0 {
             self.kernel_border();
         }
-        self.kernel.run(slot)
     }
 
     fn put_off_no_longer(&mut self) {

@@ -33,6 +33,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("serror", &[]),
     ("border", &[]),
     ("kernel", &[]),
+    ("copyin", &[]),
     ("storm", &["load"]),
     ("spin", &[]),
     ("bench", &["victim"]),
