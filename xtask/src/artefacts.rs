@@ -45,6 +45,14 @@ pub(crate) fn build(workspace: &Workspace, lab: &Result<Kernel, String>) -> Resu
     install(&one(runner, "seawall")?, &workspace.artefact("seawall-arm64"))
 }
 
+/// Builds the guest alone, of a workspace that may be a changed copy, into `image`.
+pub(crate) fn guest(workspace: &Workspace, bundle: &Path, image: &Path) -> Result<PathBuf> {
+    let built = bins(workspace, "seawall-firmware", Some(BARE_METAL), Some(bundle))?;
+    let binary = one(built, "seawall-firmware")?;
+    write(image, &flat(&read(&binary.path)?)?)?;
+    Ok(image.to_path_buf())
+}
+
 /// What runs in the guest is built for its instruction counts, what runs on a host for a short build.
 fn profile(target: Option<&str>) -> &'static str {
     if target == Some(BARE_METAL) {

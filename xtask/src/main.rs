@@ -8,6 +8,7 @@
 //! | `test` | set-up, build and every check there is | `suite`, `steps`, `tally` |
 //! | `boots` | the bare guest on a matrix of QEMU machines | `boots` |
 //! | `bad-input` | the bare guest on trees, places and arguments that are wrong | `bad_input` |
+//! | `mutants` | steps of recovery made to do nothing: scenarios must fail | `mutants` |
 //! | `bench` | the guest's numbers beside their limits | `bench` |
 //!
 //! Exit codes are those of the runner: 0 pass, 1 fail, 2 usage, 3 environment, 4 skipped.
@@ -26,6 +27,7 @@ mod fetch;
 mod image;
 mod kernel;
 mod linux_image;
+mod mutants;
 mod process;
 mod qemu;
 mod runner;
@@ -72,6 +74,8 @@ enum Command {
     Boots,
     /// Boot the bare guest on bad input: it must end soon, and say why
     BadInput,
+    /// Make decode, attribution, kill and retire do nothing, one at a time: scenarios must fail
+    Mutants,
     /// Print the guest's instruction counts and sizes beside their limits; fail where one is over
     Bench {
         /// Fail also where a number could not be measured
@@ -119,6 +123,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Test { kernel, quick } => suite::run(&workspace, kernel.kernel.as_deref(), *quick),
         Command::Boots => boots::run(&workspace),
         Command::BadInput => bad_input::run(&workspace),
+        Command::Mutants => mutants::run(&workspace),
         Command::Bench { check } => bench::run(&workspace, *check),
     }
 }

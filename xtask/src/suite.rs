@@ -10,7 +10,7 @@ use crate::process::say;
 use crate::setup::Ready;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{artefacts, bad_input, bench, boots, setup, steps};
+use crate::{artefacts, bad_input, bench, boots, mutants, setup, steps};
 
 /// What a step's counts are counts of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +184,9 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
     suite.step("hostile guests", Kind::BadInput, || {
         let absence = ready.lab.as_ref().err().map(String::as_str);
         built(&|| steps::hostile_guests(workspace, absence))
+    });
+    suite.step("mutants caught", Kind::Check, || {
+        built(&|| mutants::try_all(workspace, ready.lab.is_ok()))
     });
     if !quick {
         suite.step("boot matrix", Kind::Boots, || {
