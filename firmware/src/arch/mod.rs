@@ -7,6 +7,7 @@ pub(crate) mod boot;
 pub(crate) mod counter;
 pub(crate) mod device;
 pub(crate) mod entry;
+pub(crate) mod frame;
 pub(crate) mod gic;
 pub(crate) mod guarded;
 pub(crate) mod heap;

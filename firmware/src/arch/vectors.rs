@@ -14,7 +14,8 @@
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
 
-use super::entry::{Emergency, Frame};
+use super::entry::Emergency;
+use super::frame::Frame;
 
 const _: () = assert!(size_of::<Frame>() == 272 && size_of::<Frame>().is_multiple_of(16));
 const _: () =

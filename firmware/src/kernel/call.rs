@@ -9,7 +9,7 @@ use seawall_replay::report::{Note, TaskState};
 
 use super::task::{State, Task};
 use super::{Guest, Kernel};
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::{entry, guarded, memory, registers, timer};
 use crate::kernel::console;
 

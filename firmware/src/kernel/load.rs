@@ -10,7 +10,7 @@ use seawall_replay::report::Census;
 use super::Kernel;
 use super::schedule::lowest;
 use super::task::{State, Task};
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::space::{self, Space};
 use crate::arch::{heap, memory, tables};
 

@@ -29,7 +29,7 @@ use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
 use seawall_replay::report::Note;
 
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
 use crate::arch::{counter, memory, timer};

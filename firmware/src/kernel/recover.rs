@@ -22,7 +22,7 @@ use seawall_replay::report::TaskState;
 use super::console::Saying;
 use super::task::State;
 use super::{Guest, Kernel, end};
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::{counter, registers, timer};
 
 impl Guest {

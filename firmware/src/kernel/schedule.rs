@@ -2,7 +2,7 @@
 
 use super::task::State;
 use super::{Guest, Kernel};
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::{entry, registers, timer};
 
 /// How long the guest's end waits for bystanders to go on, in seconds.

@@ -6,7 +6,7 @@ use seawall_firmware::bundle::Name;
 use seawall_firmware::frames::FrameList;
 use seawall_replay::report::{TaskReport, TaskState};
 
-use crate::arch::entry::Frame;
+use crate::arch::frame::Frame;
 use crate::arch::space::Space;
 
 /// Slots for tasks; slot 0 is nobody's.

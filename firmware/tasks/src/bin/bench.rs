@@ -1,8 +1,8 @@
 //! Measures, in instructions: an empty call, and an abort up to the next task's first instruction.
 //!
 //! The counter is the PMU's, read in EL0; where it does not count, nothing is reported. For the abort, a child reads the
-//! counter, meets its abort, and dies; this program, which waited, reads the counter again with its first instruction
-//! and finds the child's reading in the register it died with.
+//! counter, meets its abort, and dies; this program, which gave its turn away, reads the counter again with its first
+//! instruction and finds the child's reading in the register it died with.
 #![no_std]
 #![no_main]
 #![expect(unsafe_code, reason = "counters and calls by exact instruction sequences")]
