@@ -119,9 +119,10 @@ pub struct Trigger {
 pub struct Injected {
     /// The scenario.
     pub scenario: String,
-    /// `hole` or `serror`.
+    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`.
     pub route: String,
-    /// ISS of the SError; `null` for a hole, and where the replayer's default was used.
+    /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
+    /// used.
     pub syndrome: Option<String>,
     /// How many equal ones in a row.
     pub times: u32,

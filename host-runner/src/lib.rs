@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod command;
+pub mod doctor;
 pub mod escape;
 pub mod events;
 pub mod guest_tree;

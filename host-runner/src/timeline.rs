@@ -2,6 +2,7 @@
 
 use seawall_agent::syndrome::{Disr, Esr};
 use seawall_agent::{Cause, Level, TaskId, explain, explain_disr};
+use seawall_replay::plan::{Injection, Poison};
 use seawall_replay::transcript::{Event as Transcribed, What};
 
 use crate::backend::Run;
@@ -105,17 +106,18 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
     if let Some(injection) = &incident.injection {
         let sequence = incident.abort.map_or(u64::MAX, |(_, abort)| abort.sequence);
         events.push(Event::Trigger(trigger(scenario, evidence, injection, sequence)));
-        // Bit 63 says that the replayer's default was used.
-        let chosen = injection.what == What::Pended && injection.syndrome >> 63 == 0;
+        let (route, has_syndrome) = match injection.what {
+            What::Poisoned => (poison_route(scenario, injection), false),
+            What::Protected => ("read-only", false),
+            // Bit 63 says that the replayer's default was used.
+            What::Pended => ("serror", injection.syndrome >> 63 == 0),
+            What::Entered => ("registers", true),
+            _ => ("hole", false),
+        };
         events.push(Event::Injection(Injected {
             scenario: name(),
-            route: if injection.what == What::Opened {
-                "hole"
-            } else {
-                "serror"
-            }
-            .into(),
-            syndrome: chosen.then(|| hex(injection.syndrome)),
+            route: route.into(),
+            syndrome: has_syndrome.then(|| hex(injection.syndrome)),
             times: 1,
         }));
     }
@@ -132,6 +134,17 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         events.push(Event::Abort(Box::new(record(scenario, evidence, abort))));
     }
     events
+}
+
+/// Which of the routes that poison this event's step is.
+fn poison_route(scenario: &Scenario, event: &Transcribed) -> &'static str {
+    let step = event.step.map(usize::from);
+    let plan = boot::plan(&scenario.guest, &scenario.injections).ok();
+    let injection = plan.and_then(|(plan, _)| plan.steps().nth(step?));
+    match injection.map(|step| step.injection) {
+        Some(Injection::Poison(Poison::MemoryFailure)) => "hwpoison",
+        _ => "uffd",
+    }
 }
 
 fn trigger(scenario: &Scenario, evidence: &Evidence, event: &Transcribed, sequence: u64) -> Trigger {

@@ -57,6 +57,15 @@ const EL1H: u64 = 0b0101;
 const SCTLR_DSSBS: u64 = 1 << 44;
 const SCTLR_SPAN: u64 = 1 << 23;
 
+/// SCTLR_EL1 as exception entry must see it: its bits for features that the CPU lacks do nothing, by ID_AA64PFR1_EL1.SSBS
+/// and ID_AA64MMFR1_EL1.PAN [Arm ARM D24.2.84, D24.2.90].
+#[must_use]
+pub const fn sctlr_of(sctlr: u64, pfr1: u64, mmfr1: u64) -> u64 {
+    let ssbs = if (pfr1 >> 4) & 0xf == 0 { SCTLR_DSSBS } else { 0 };
+    let span = if (mmfr1 >> 20) & 0xf == 0 { SCTLR_SPAN } else { 0 };
+    (sctlr | span) & !ssbs
+}
+
 /// Whether this PSTATE is EL0's.
 #[must_use]
 pub const fn is_el0(pstate: u64) -> bool {
@@ -206,6 +215,15 @@ mod tests {
             0x0100_03c5,
             "DIT stays"
         );
+    }
+
+    #[test]
+    fn features_that_the_cpu_lacks_do_nothing_on_entry() {
+        let (ssbs, pan) = (1 << 4, 1 << 20);
+        assert_eq!(sctlr_of(SCTLR_DSSBS, ssbs, pan), SCTLR_DSSBS);
+        assert_eq!(sctlr_of(SCTLR_DSSBS, ssbs, 0), SCTLR_DSSBS | SCTLR_SPAN);
+        assert_eq!(sctlr_of(SCTLR_DSSBS, !ssbs & !(0xf << 4), pan), 0);
+        assert_eq!(sctlr_of(1, 0, 0), 1 | SCTLR_SPAN);
     }
 
     #[test]

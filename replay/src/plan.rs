@@ -7,14 +7,16 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
-//! | | | | | 16 | 8 | SError syndrome (ISS) |
+//! | | | | | 16 | 8 | SError: its ISS; abort: its ESR |
+//! | | | | | 24 | 8 | abort: its FAR |
 
 use crate::layout::{put, u16_at, u32_at, u64_at};
 use crate::port::{Announcement, Window};
+use crate::transcript::What;
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"SEAWALLQ";
@@ -41,6 +43,60 @@ pub enum Injection {
         /// ISS of the SError, within [`SERROR_SYNDROME_MASK`].
         syndrome: Option<u32>,
     },
+    /// A data or instruction abort is entered as the architecture does it, by writing the guest's registers: behind the
+    /// announcement, with a syndrome that no hardware at hand would give.
+    Abort {
+        /// ESR_EL1, one that [`is_abort_in`] its window.
+        esr: u64,
+        /// FAR_EL1; `None`, which only a syndrome with FnV may have, leaves it as it was.
+        far: Option<u64>,
+    },
+    /// The host memory behind the announced page is poisoned: every access to it becomes a SIGBUS for the replayer, and
+    /// that an abort for the guest. Only a replayer on a host has such memory.
+    Poison(Poison),
+    /// The announced page can be read and no longer written: every store to it becomes a synchronous external abort.
+    ReadOnly,
+}
+
+/// What poisons host memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Poison {
+    /// `UFFDIO_POISON`: in one address space, and gone with it.
+    Userfault,
+    /// `madvise(MADV_HWPOISON)`: by the host's own handling of memory failures.
+    MemoryFailure,
+}
+
+impl Injection {
+    /// The event by which the transcript says that it was done.
+    #[must_use]
+    pub const fn noted_as(self) -> What {
+        match self {
+            Self::Hole => What::Opened,
+            Self::SError { .. } => What::Pended,
+            Self::Abort { .. } => What::Entered,
+            Self::Poison(_) => What::Poisoned,
+            Self::ReadOnly => What::Protected,
+        }
+    }
+}
+
+/// Whether `esr` is the syndrome of an abort that is taken to EL1 out of what runs in `window`: of class 0x20 or 0x24
+/// from EL0, 0x21 or 0x25 from EL1, with nothing in the bits that are RES0 in all of them [Arm ARM D24.2.45].
+#[must_use]
+pub const fn is_abort_in(window: Window, esr: u64) -> bool {
+    let class = (esr >> 26) & 0x3f;
+    let fits = match window {
+        Window::User => matches!(class, 0x20 | 0x24),
+        Window::Checkpoint | Window::Border | Window::Kernel => matches!(class, 0x21 | 0x25),
+    };
+    fits && esr >> 56 == 0
+}
+
+/// Whether FAR_EL1 holds nothing by this syndrome: FnV, bit 10 [Arm ARM D24.2.45].
+#[must_use]
+pub const fn is_far_invalid(esr: u64) -> bool {
+    esr & (1 << 10) != 0
 }
 
 /// One rule: when this is announced, do that.
@@ -67,6 +123,20 @@ impl Step {
         self.window == window
             && self.number == announcement.number
             && self.task.is_none_or(|task| task == announcement.task)
+    }
+
+    /// Whether the injection's own values exist, and fit the window.
+    const fn is_sound(&self) -> bool {
+        match self.injection {
+            Injection::Hole
+            | Injection::SError { syndrome: None }
+            | Injection::Poison(_)
+            | Injection::ReadOnly => true,
+            Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
+            Injection::Abort { esr, far } => {
+                is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
+            }
+        }
     }
 }
 
@@ -116,7 +186,8 @@ impl Plan {
     /// A plan of these steps.
     ///
     /// # Errors
-    /// [`PlanError::TooManySteps`], and [`PlanError::BadStep`] for an SError syndrome with bits outside ISS.
+    /// [`PlanError::TooManySteps`], and [`PlanError::BadStep`] for an SError syndrome with bits outside ISS, and for an
+    /// abort that cannot be taken in its window or has no FAR where its syndrome says so.
     pub fn new(steps: &[Step]) -> Result<Self, PlanError> {
         if steps.len() > MAX_STEPS {
             return Err(PlanError::TooManySteps(
@@ -125,9 +196,7 @@ impl Plan {
         }
         let mut plan = Self::EMPTY;
         for (index, (slot, step)) in plan.steps.iter_mut().zip(steps).enumerate() {
-            if let Injection::SError { syndrome: Some(iss) } = step.injection
-                && u64::from(iss) & !SERROR_SYNDROME_MASK != 0
-            {
+            if !step.is_sound() {
                 return Err(PlanError::BadStep { step: index });
             }
             *slot = Some(*step);
@@ -195,31 +264,45 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (2, 1) if syndrome & !SERROR_SYNDROME_MASK == 0 => Injection::SError {
             syndrome: Some(u32::try_from(syndrome).ok()?),
         },
+        (3, has_far @ (0 | 1)) => Injection::Abort {
+            esr: syndrome,
+            far: (*has_far == 1).then_some(u64_at(raw, 24)?),
+        },
+        (4, 0) => Injection::Poison(Poison::Userfault),
+        (4, 1) => Injection::Poison(Poison::MemoryFailure),
+        (5, 0) => Injection::ReadOnly,
         _ => return None,
     };
-    Some(Step {
+    let step = Step {
         task: (task != ANY_TASK).then_some(task),
         number: u16_at(raw, 2).filter(|number| *number <= 0xfff)?,
         window: Window::from_number(*raw.get(4)?)?,
         skip: u32_at(raw, 8)?,
         times: u32_at(raw, 12)?,
         injection,
-    })
+    };
+    step.is_sound().then_some(step)
 }
 
 fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
     raw.fill(0);
-    let (kind, has_syndrome, syndrome) = match step.injection {
-        Injection::Hole => (1, 0, 0),
-        Injection::SError { syndrome: None } => (2, 0, 0),
-        Injection::SError { syndrome: Some(iss) } => (2, 1, u64::from(iss)),
+    let (kind, has_more, syndrome, far) = match step.injection {
+        Injection::Hole => (1, 0, 0, 0),
+        Injection::SError { syndrome: None } => (2, 0, 0, 0),
+        Injection::SError { syndrome: Some(iss) } => (2, 1, u64::from(iss), 0),
+        Injection::Abort { esr, far: None } => (3, 0, esr, 0),
+        Injection::Abort { esr, far: Some(far) } => (3, 1, esr, far),
+        Injection::Poison(Poison::Userfault) => (4, 0, 0, 0),
+        Injection::Poison(Poison::MemoryFailure) => (4, 1, 0, 0),
+        Injection::ReadOnly => (5, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;
-    put(raw, 4, &[step.window as u8, kind, has_syndrome])?;
+    put(raw, 4, &[step.window as u8, kind, has_more])?;
     put(raw, 8, &step.skip.to_le_bytes())?;
     put(raw, 12, &step.times.to_le_bytes())?;
-    put(raw, 16, &syndrome.to_le_bytes())
+    put(raw, 16, &syndrome.to_le_bytes())?;
+    put(raw, 24, &far.to_le_bytes())
 }
 
 #[cfg(test)]
@@ -245,6 +328,23 @@ mod tests {
         },
     };
 
+    const ABORT: Step = Step {
+        window: Window::User,
+        injection: Injection::Abort {
+            esr: 0x9200_1810,
+            far: Some(0xffff_0000_5000_0040),
+        },
+        ..HOLE
+    };
+    const ABORT_WITHOUT_ADDRESS: Step = Step {
+        window: Window::Kernel,
+        injection: Injection::Abort {
+            esr: 0x0005_0000_9600_0410,
+            far: None,
+        },
+        ..HOLE
+    };
+
     /// The bytes of a plan with `HOLE` and `SERROR`, typed in from the module's table.
     fn bytes() -> [u8; 80] {
         let mut b = [0; 80];
@@ -268,6 +368,80 @@ mod tests {
     }
 
     #[test]
+    fn an_abort_is_written_and_read_as_the_table_says() {
+        let mut b = [0; 80];
+        b[..8].copy_from_slice(b"SEAWALLQ");
+        b[8] = 1;
+        b[12] = 2;
+        b[16..23].copy_from_slice(&[1, 0, 1, 0, 3, 3, 1]);
+        b[28] = 1;
+        b[32..36].copy_from_slice(&[0x10, 0x18, 0, 0x92]);
+        b[40..48].copy_from_slice(&[0x40, 0, 0, 0x50, 0, 0, 0xff, 0xff]);
+        b[48..55].copy_from_slice(&[1, 0, 1, 0, 2, 3, 0]);
+        b[60] = 1;
+        b[64..71].copy_from_slice(&[0x10, 4, 0, 0x96, 0, 0, 5]);
+        let mut buffer = [0xaa; MAX_BYTES];
+        let plan = Plan::new(&[ABORT, ABORT_WITHOUT_ADDRESS]).unwrap();
+        let used = plan.encode(&mut buffer).unwrap();
+        assert_eq!(&buffer[..used], &b);
+        assert!(
+            Plan::decode(&b)
+                .unwrap()
+                .steps()
+                .eq([ABORT, ABORT_WITHOUT_ADDRESS])
+        );
+    }
+
+    #[test]
+    fn what_is_done_to_a_page_is_written_and_read_as_the_table_says() {
+        for (injection, bytes) in [
+            (Injection::Hole, [1, 0]),
+            (Injection::Poison(Poison::Userfault), [4, 0]),
+            (Injection::Poison(Poison::MemoryFailure), [4, 1]),
+            (Injection::ReadOnly, [5, 0]),
+        ] {
+            let step = Step { injection, ..HOLE };
+            let mut buffer = [0xaa; MAX_BYTES];
+            let used = Plan::new(&[step]).unwrap().encode(&mut buffer).unwrap();
+            assert_eq!(buffer[20..24], [0, bytes[0], bytes[1], 0], "{injection:?}");
+            assert!(Plan::decode(&buffer[..used]).unwrap().steps().eq([step]));
+        }
+    }
+
+    #[test]
+    fn an_abort_must_fit_its_window_and_have_a_far_unless_its_syndrome_denies_it() {
+        let abort = |window, esr, far| {
+            let step = Step {
+                window,
+                injection: Injection::Abort { esr, far },
+                ..HOLE
+            };
+            let made = Plan::new(&[step]).map(drop);
+            // What cannot be made cannot be read either.
+            let mut b = [0; HEADER_BYTES + STEP_BYTES];
+            put(&mut b, 0, &MAGIC).unwrap();
+            put(&mut b, 8, &VERSION.to_le_bytes()).unwrap();
+            put(&mut b, 12, &1_u32.to_le_bytes()).unwrap();
+            encode_step(&step, &mut b[HEADER_BYTES..]).unwrap();
+            assert_eq!(Plan::decode(&b).map(drop), made, "{esr:#x}");
+            made.is_ok()
+        };
+        let far = Some(0x5000_0040);
+        for window in [Window::Checkpoint, Window::Border, Window::Kernel] {
+            assert!(abort(window, 0x9600_0010, far) && abort(window, 0x8600_0010, far));
+            assert!(!abort(window, 0x9200_0010, far) && !abort(window, 0x8200_0010, far));
+        }
+        let user = |esr, far| abort(Window::User, esr, far);
+        assert!(user(0x9200_0010, far) && user(0x8200_0010, far) && user(0x00ff_ffff_93ff_ffff, far));
+        assert!(!user(0x9600_0010, far), "from EL1");
+        assert!(!user(0xbe00_0011, far), "an SError");
+        assert!(!user(0x5600_0000, far), "a call");
+        assert!(!user(0x0100_0000_9200_0010, far), "bit 56 is RES0");
+        assert!(!user(0x9200_0010, None), "FnV = 0");
+        assert!(user(0x9200_0410, None) && user(0x9200_0410, far));
+    }
+
+    #[test]
     fn a_plan_cut_anywhere_is_refused() {
         for length in 0..80 {
             assert!(Plan::decode(&bytes()[..length]).is_err(), "{length}");
@@ -276,7 +450,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_exist_are_refused_with_their_step() {
-        for (offset, value) in [(20, 4), (21, 3), (21, 0), (22, 1), (19, 0x10)] {
+        for (offset, value) in [(20, 4), (21, 3), (21, 6), (21, 0), (22, 1), (19, 0x10)] {
             let mut b = bytes();
             b[offset] = value;
             assert_eq!(

@@ -45,6 +45,15 @@ pub enum What {
     Refused,
     /// The guest did what the replayer cannot answer; the run ends (`syndrome` is ESR_EL2, `address` FAR_EL2).
     Stuck,
+    /// An abort was entered by its registers (`ipa` as announced, `syndrome` is ESR_EL1, `address` FAR_EL1).
+    Entered,
+    /// The host memory behind a page was poisoned (`ipa`).
+    Poisoned,
+    /// A page can no longer be written (`ipa`).
+    Protected,
+    /// The host told of poison that nobody has touched yet; no abort comes of it (`ipa`, `syndrome` is the length's
+    /// logarithm).
+    Advised,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -62,6 +71,10 @@ impl What {
             Self::End => 6,
             Self::Refused => 7,
             Self::Stuck => 8,
+            Self::Entered => 9,
+            Self::Poisoned => 10,
+            Self::Protected => 11,
+            Self::Advised => 12,
             Self::Unknown(number) => number,
         }
     }
@@ -78,6 +91,10 @@ impl What {
             6 => Self::End,
             7 => Self::Refused,
             8 => Self::Stuck,
+            9 => Self::Entered,
+            10 => Self::Poisoned,
+            11 => Self::Protected,
+            12 => Self::Advised,
             other => Self::Unknown(other),
         }
     }

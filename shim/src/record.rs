@@ -32,13 +32,13 @@ impl Record {
         self.set_happened(happened.saturating_add(1));
     }
 
-    /// The latest event by which the page of `ipa` was opened; what a delivery belongs to.
+    /// The latest event by which the page of `ipa` was opened or made read-only; what a delivery belongs to.
     pub(crate) fn opening(self, ipa: u64) -> Option<Event> {
         let kept = self.happened().min(u64::from(self.capacity));
         (0..kept)
             .rev()
             .filter_map(|index| self.event(index))
-            .find(|event| event.what == What::Opened && event.ipa == ipa & !0xfff)
+            .find(|event| matches!(event.what, What::Opened | What::Protected) && event.ipa == ipa & !0xfff)
     }
 
     fn event(self, index: u64) -> Option<Event> {

@@ -84,13 +84,13 @@ impl Replayer {
         let snapshot = Cpu::snapshot();
         match answer(&snapshot, self.port, self.cpu.vbar()) {
             Answer::Port { offset, transfer } => {
+                Cpu::advance(&snapshot, 4);
                 if transfer.write {
                     self.port_write(&snapshot, offset, transfer, frame.get(transfer.register));
                 } else {
                     let value = self.interpreter.read(offset, transfer.width);
                     frame.set(transfer.register, transfer.loaded(value));
                 }
-                Cpu::advance(&snapshot, 4);
             }
             Answer::Skip => Cpu::advance(&snapshot, 4),
             Answer::ExternalAbort(abort) => self.deliver(&snapshot, abort),
@@ -113,7 +113,7 @@ impl Replayer {
         };
         let syndrome = entry::sea_syndrome(abort.access, entry::is_el0(snapshot.spsr), level);
         let after = entry::enter(self.cpu.before(snapshot), Kind::Synchronous);
-        self.cpu.enter(after, syndrome, snapshot.far);
+        self.cpu.enter(after, syndrome, Some(snapshot.far));
         // Only memory has holes; for a guest that is lost elsewhere, nothing is searched.
         let opening = if self.memory.has_page(abort.ipa & !0xfff) {
             self.transcript.opening(abort.ipa)
@@ -131,21 +131,30 @@ impl Replayer {
         });
     }
 
+    /// Takes a store to the port; the guest stands behind it already.
     fn port_write(&mut self, snapshot: &Snapshot, offset: u64, transfer: Transfer, register: u64) {
         let value = transfer.stored(register);
         let event = match self.interpreter.write(offset, transfer.width, value) {
             Reaction::Announced { announcement, .. } => of_announcement(What::Announced, None, announcement),
             Reaction::Inject {
                 step,
-                injection: Injection::Hole,
+                injection: injection @ (Injection::Hole | Injection::ReadOnly | Injection::Poison(_)),
                 announcement,
                 ..
             } => {
-                if self.memory.has_page(announcement.page.0) {
-                    if let Err(error) = self.stage2.take_out(announcement.page.0) {
+                let page = announcement.page.0;
+                let changed = match injection {
+                    _ if !self.memory.has_page(page) => None,
+                    Injection::Hole => Some(self.stage2.take_out(page)),
+                    Injection::ReadOnly => Some(self.stage2.protect(page)),
+                    // There is no host behind this memory that could be poisoned.
+                    _ => None,
+                };
+                if let Some(changed) = changed {
+                    if let Err(error) = changed {
                         epitaph::of_guest(snapshot, self.transcript, &error);
                     }
-                    of_announcement(What::Opened, Some(step), announcement)
+                    of_announcement(injection.noted_as(), Some(step), announcement)
                 } else {
                     let refused = of_announcement(What::Refused, Some(step), announcement);
                     Event {
@@ -166,6 +175,21 @@ impl Replayer {
                 Event {
                     syndrome,
                     ..of_announcement(What::Pended, Some(step), announcement)
+                }
+            }
+            Reaction::Inject {
+                step,
+                injection: Injection::Abort { esr, far },
+                announcement,
+                ..
+            } => {
+                // As the store left it, and not as it was when the store came.
+                let after = entry::enter(self.cpu.before(&Cpu::snapshot()), Kind::Synchronous);
+                self.cpu.enter(after, esr, far);
+                Event {
+                    syndrome: esr,
+                    address: self.cpu.far(),
+                    ..of_announcement(What::Entered, Some(step), announcement)
                 }
             }
             Reaction::Journal { address, length } => Event {

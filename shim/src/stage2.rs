@@ -60,6 +60,7 @@ const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const NORMAL: u64 = 0xf << 2;
 const DEVICE: u64 = 0x1 << 2;
 const READ_WRITE: u64 = 0x3 << 6;
+const WRITE: u64 = 0x2 << 6;
 const INNER_SHAREABLE: u64 = 0x3 << 8;
 const ACCESSED: u64 = 1 << 10;
 const NO_EXECUTE: u64 = 0x2 << 53;
@@ -192,6 +193,19 @@ impl<'a, M: Maintenance> Stage2<'a, M> {
             return Err(MapError::BadAddress);
         }
         *self.entry(ipa, Level::Three)? = 0;
+        self.maintenance.invalidate(ipa);
+        Ok(())
+    }
+
+    /// Has the page at `ipa` only read from now on. One that was taken out stays out.
+    ///
+    /// # Errors
+    /// See [`MapError`]; the page is then still as it was.
+    pub fn protect(&mut self, ipa: u64) -> Result<(), MapError> {
+        if !ipa.is_multiple_of(PAGE) || ipa >= LIMIT {
+            return Err(MapError::BadAddress);
+        }
+        *self.entry(ipa, Level::Three)? &= !WRITE;
         self.maintenance.invalidate(ipa);
         Ok(())
     }

@@ -139,6 +139,33 @@ pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Re
     counted(&mut command)
 }
 
+/// What `seawall doctor` says of this host, and from inside the lab: it ends well, and has what the suite itself goes by.
+pub(crate) fn doctor(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let inside: &[&str] = &["--backend", "lab"];
+    for (place, arguments) in [("this host", &[][..]), ("the lab", inside)] {
+        if let Some(reason) = absence.filter(|_| place == "the lab") {
+            say(format!("SKIP doctor in the lab: {reason}"));
+            tally += Tally::SKIPPED;
+            continue;
+        }
+        let mut command = runner::command(workspace);
+        command.args(["doctor", "--format", "ndjson"]).args(arguments);
+        let ended = bounded(&mut command, runner::LIMIT, false)?;
+        let has = |what: &str| ended.text.lines().any(|line| line.contains(what));
+        let is_well = ended.status.is_some_and(|status| status.success())
+            && has(r#""event":"route""#)
+            && (place != "the lab" || has("KVM_CAP_ARM_INJECT_EXT_DABT"));
+        println!("{} doctor on {place}", if is_well { "ok" } else { "not ok" });
+        if !is_well {
+            say(ending(&ended, &command));
+            say(&ended.text);
+        }
+        tally += Tally::of(is_well);
+    }
+    Ok(tally)
+}
+
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
     let mut command = runner::command(workspace);

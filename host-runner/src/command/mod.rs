@@ -2,6 +2,7 @@
 
 mod bench;
 pub mod complain;
+mod doctor;
 pub mod explain;
 mod list;
 
@@ -95,6 +96,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Print the guest's instruction counts beside their limits
     Bench(bench::BenchArguments),
+    /// Say what this host can do, and what each missing thing costs
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Runs the command line.
@@ -112,6 +115,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::List(arguments) => list::list(arguments),
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
+        Command::Doctor(arguments) => doctor::doctor(arguments),
     };
     exit.into()
 }

@@ -1,5 +1,6 @@
 //! Brings injections and aborts together: which record answers which injection.
 
+use seawall_agent::syndrome::Esr;
 use seawall_agent::{Cause, TaskId};
 use seawall_replay::transcript::{Event, What};
 
@@ -31,19 +32,13 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     let mut answers: Vec<Option<Event>> = Vec::with_capacity(evidence.aborts.len());
     for abort in &evidence.aborts {
         let slot = abort.record.charged().map(|TaskId(slot)| slot);
-        let kind = kind(abort);
         answers.push(take(&mut open, |event| {
-            event.what == kind && Some(event.task) == slot
+            can_answer(abort, event) && Some(event.task) == slot
         }));
     }
     for (index, (abort, answer)) in evidence.aborts.iter().zip(answers).enumerate() {
-        let kind = kind(abort);
-        let injection = answer.or_else(|| take(&mut open, |event| event.what == kind));
-        let given = injection.and_then(|injection| {
-            take(&mut delivered, |event| {
-                event.ipa >> 12 == injection.ipa >> 12 && kind == What::Opened
-            })
-        });
+        let injection = answer.or_else(|| take(&mut open, |event| can_answer(abort, event)));
+        let given = injection.and_then(|injection| delivery(&mut delivered, &injection));
         incidents.push(Incident {
             injection,
             delivered: given,
@@ -51,7 +46,7 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
         });
     }
     for injection in open.into_iter().flatten() {
-        let given = take(&mut delivered, |event| event.ipa >> 12 == injection.ipa >> 12);
+        let given = delivery(&mut delivered, &injection);
         incidents.push(Incident {
             injection: Some(injection),
             delivered: given,
@@ -61,10 +56,29 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     incidents
 }
 
-fn kind(abort: &Recorded) -> What {
+/// Whether this abort can have come of that injection.
+const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
     match abort.record.cause {
-        Cause::Synchronous => What::Opened,
-        Cause::SError | Cause::Deferred => What::Pended,
+        Cause::Synchronous => matches!(
+            injection.what,
+            What::Opened | What::Poisoned | What::Protected | What::Entered
+        ),
+        Cause::SError | Cause::Deferred => matches!(injection.what, What::Pended),
+    }
+}
+
+/// The abort that the replayer gave for this injection: one that is entered is its own delivery, if it is an external
+/// abort at all; an SError has none.
+fn delivery(delivered: &mut [Option<Event>], injection: &Event) -> Option<Event> {
+    match injection.what {
+        What::Entered => Esr(injection.syndrome)
+            .abort()
+            .is_some_and(seawall_agent::syndrome::Abort::is_external)
+            .then_some(*injection),
+        What::Opened | What::Poisoned | What::Protected => {
+            take(delivered, |event| event.ipa >> 12 == injection.ipa >> 12)
+        }
+        _ => None,
     }
 }
 

@@ -1,8 +1,5 @@
 //! Whether everything was injected that the scenario injects: an abort that was never sent is no abort survived.
 
-use seawall_replay::plan::Injection;
-use seawall_replay::transcript::What;
-
 use super::{Case, Findings};
 use crate::scenario::boot;
 
@@ -14,10 +11,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     };
     let steps: Vec<_> = plan.steps().collect();
     for (index, step) in steps.iter().enumerate() {
-        let what = match step.injection {
-            Injection::Hole => What::Opened,
-            Injection::SError { .. } => What::Pended,
-        };
+        let what = step.injection.noted_as();
         let fired = case
             .evidence
             .injections

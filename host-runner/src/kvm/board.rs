@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use seawall_replay::interpreter::{Interpreter, Reaction};
-use seawall_replay::plan::{Injection, Plan};
+use seawall_replay::plan::{Injection, Plan, Poison};
 use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
@@ -47,6 +47,12 @@ pub(crate) enum Answer {
     Open(Cause),
     /// Pend an SError; then say so with [`Board::pended`].
     Pend(Cause, Option<u32>),
+    /// Enter an abort with this ESR and FAR; then say so with [`Board::entered`].
+    Enter(Cause, u64, Option<u64>),
+    /// Poison the host memory behind the announced page, which is in memory; then say so with [`Board::poisoned`].
+    Poison(Cause, Poison),
+    /// Make the announced page, which is in memory, read-only; then say so with [`Board::protected`].
+    Protect(Cause),
 }
 
 impl Cause {
@@ -65,7 +71,8 @@ pub(crate) struct Board {
     events: Vec<Event>,
     events_limit: usize,
     events_lost: u64,
-    holes: BTreeMap<u64, Cause>,
+    // Those that something was done to.
+    pages: BTreeMap<u64, Cause>,
     journal: Option<Range<u64>>,
 }
 
@@ -92,7 +99,7 @@ impl Board {
             events: Vec::new(),
             events_limit: usize::try_from(limits.events).unwrap_or(usize::MAX),
             events_lost: 0,
-            holes: BTreeMap::new(),
+            pages: BTreeMap::new(),
             journal: None,
         }
     }
@@ -141,8 +148,11 @@ impl Board {
                 let cause = Cause { step, announcement };
                 match injection {
                     Injection::SError { syndrome } => Answer::Pend(cause, syndrome),
-                    Injection::Hole if self.memory.contains(&cause.page()) => Answer::Open(cause),
-                    Injection::Hole => {
+                    Injection::Abort { esr, far } => Answer::Enter(cause, esr, far),
+                    Injection::Hole if self.has(cause) => Answer::Open(cause),
+                    Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
+                    Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
+                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly => {
                         self.note(Event {
                             ipa: offset,
                             syndrome: value,
@@ -180,6 +190,10 @@ impl Board {
         }
     }
 
+    fn has(&self, cause: Cause) -> bool {
+        self.memory.contains(&cause.page())
+    }
+
     fn journal_at(&self, address: u64, length: u64) -> Option<Range<u64>> {
         let end = address.checked_add(length)?;
         (length <= JOURNAL_LIMIT && address >= self.memory.start && end <= self.memory.end)
@@ -188,10 +202,33 @@ impl Board {
 
     /// The page of this cause is a hole now.
     pub(crate) fn opened(&mut self, cause: Cause) {
-        self.holes.entry(cause.page()).or_insert(cause);
+        self.changed(What::Opened, cause);
+    }
+
+    /// The host memory behind the page of this cause is poisoned now.
+    pub(crate) fn poisoned(&mut self, cause: Cause) {
+        self.changed(What::Poisoned, cause);
+    }
+
+    /// The page of this cause is read-only now.
+    pub(crate) fn protected(&mut self, cause: Cause) {
+        self.changed(What::Protected, cause);
+    }
+
+    fn changed(&mut self, what: What, cause: Cause) {
+        self.pages.entry(cause.page()).or_insert(cause);
         self.note(Event {
             ipa: cause.page(),
-            ..event(What::Opened, cause)
+            ..event(what, cause)
+        });
+    }
+
+    /// The host has told of poison at this page that nobody has touched.
+    pub(crate) fn advised(&mut self, ipa: u64, shift: u8) {
+        self.note(Event {
+            ipa,
+            syndrome: shift.into(),
+            ..Event::of(What::Advised)
         });
     }
 
@@ -204,18 +241,28 @@ impl Board {
         });
     }
 
+    /// The guest stands in its vector, with these in ESR_EL1 and FAR_EL1.
+    pub(crate) fn entered(&mut self, cause: Cause, syndrome: u64, address: u64) {
+        self.note(Event {
+            ipa: cause.page(),
+            syndrome,
+            address,
+            ..event(What::Entered, cause)
+        });
+    }
+
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
         let blank = Event::of(What::Delivered);
-        let of_hole = self
-            .holes
+        let of_page = self
+            .pages
             .get(&(ipa & !0xfff))
             .map_or(blank, |cause| event(What::Delivered, *cause));
         self.note(Event {
             ipa,
             syndrome,
             address,
-            ..of_hole
+            ..of_page
         });
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum LeftFor {
     DeviceAccess,
     /// An access that nothing takes (MMIO, NISV or LDST64B exit): an abort may be its answer.
     UnansweredAccess,
+    /// An access that met poison: a SIGBUS came for it, and no exit. An abort is its answer.
+    PoisonedAccess,
 }
 
 /// Why events are not given to KVM.
@@ -132,7 +134,7 @@ pub(crate) fn check(events: VcpuEvents, now: Circumstance) -> Result<Checked, Ev
             _ if !now.data_aborts => return Err(E::NoDataAborts),
             LeftFor::Nothing => return Err(E::NothingToAbort),
             LeftFor::DeviceAccess => return Err(E::DeviceAccessIncomplete),
-            LeftFor::UnansweredAccess => {}
+            LeftFor::UnansweredAccess | LeftFor::PoisonedAccess => {}
         }
     }
     if events.serror_pending != 0 {
@@ -187,7 +189,10 @@ mod tests {
                 ..VcpuEvents::default()
             },
         ] {
-            assert_eq!(check(events, FIT).map(|checked| *checked.events()), Ok(events));
+            for left_for in [LeftFor::UnansweredAccess, LeftFor::PoisonedAccess] {
+                let taken = check(events, Circumstance { left_for, ..FIT });
+                assert_eq!(taken.map(|checked| *checked.events()), Ok(events));
+            }
         }
     }
 

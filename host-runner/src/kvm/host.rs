@@ -6,7 +6,7 @@ use kvm_ioctls::Kvm;
 
 use super::uapi::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_PMU_V3,
-    KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_COALESCED_MMIO, KVM_CAP_NR_MEMSLOTS,
+    KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_COALESCED_MMIO, KVM_CAP_NR_MEMSLOTS, KVM_CAP_READONLY_MEM,
 };
 use crate::backend::Missing;
 
@@ -22,6 +22,8 @@ pub(super) struct Abilities {
     pub(super) pmu: bool,
     /// `KVM_CAP_COALESCED_MMIO`.
     pub(super) coalesced: bool,
+    /// `KVM_CAP_READONLY_MEM`.
+    pub(super) read_only: bool,
     /// `KVM_CAP_NR_MEMSLOTS`.
     pub(super) slots: u32,
     /// `KVM_CAP_ARM_VM_IPA_SIZE`.
@@ -55,6 +57,7 @@ pub(super) fn open() -> Result<(Kvm, Abilities), Missing> {
     let abilities = Abilities {
         syndromes: ask(KVM_CAP_ARM_INJECT_SERROR_ESR) != 0,
         pmu: ask(KVM_CAP_ARM_PMU_V3) != 0,
+        read_only: ask(KVM_CAP_READONLY_MEM) != 0,
         coalesced: ask(KVM_CAP_COALESCED_MMIO) != 0,
         // [Linux Documentation/virt/kvm/api.rst §4.4] a host that does not say has 32.
         slots: Some(ask(KVM_CAP_NR_MEMSLOTS))
@@ -93,6 +96,14 @@ pub(super) fn no_syndromes() -> Missing {
              FEAT_RAS, so an SError's syndrome cannot be chosen"
         ),
         fix: "use a host whose CPUs have FEAT_RAS, or --backend lab".into(),
+    }
+}
+
+/// What a read-only slot needs and this host lacks.
+pub(super) fn no_read_only_slots() -> Missing {
+    Missing {
+        what: format!("KVM_CAP_READONLY_MEM (capability {KVM_CAP_READONLY_MEM}): no read-only memory slots"),
+        fix: "boot the host with a newer Linux, or use --backend lab".into(),
     }
 }
 

@@ -1,15 +1,19 @@
 //! The guest's memory: mapped once, given to KVM in slots.
 #![expect(unsafe_code, reason = "KVM is told addresses of this process's memory")]
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::ops::Range;
 
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 use linux_loader::loader::{KernelLoader, pe::PE};
+use seawall_replay::plan::Poison;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
-use super::slots::{Change, Layout, Slot};
+use super::poison::{self, Userfault};
+use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
+use super::uapi::KVM_MEM_READONLY;
 
 /// Where memory begins.
 pub(super) const BASE: u64 = 0x8000_0000;
@@ -23,6 +27,9 @@ pub(super) struct Memory {
     vm: VmFd,
     mapping: GuestMemoryMmap,
     layout: Layout,
+    // Pages whose host memory must not be touched any more.
+    poisoned: BTreeSet<u64>,
+    userfault: Option<Userfault>,
 }
 
 impl Memory {
@@ -41,7 +48,13 @@ impl Memory {
         let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
             .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
         let layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
-        let memory = Self { vm, mapping, layout };
+        let memory = Self {
+            vm,
+            mapping,
+            layout,
+            poisoned: BTreeSet::new(),
+            userfault: None,
+        };
         for slot in memory.layout.slots() {
             memory.tell(slot, slot.range.end - slot.range.start)?;
         }
@@ -58,13 +71,76 @@ impl Memory {
     /// # Errors
     /// What went wrong, for people; the guest cannot go on then.
     pub(super) fn open(&mut self, page: u64) -> Result<(), String> {
-        for change in self.layout.open(page).map_err(|error| error.to_string())? {
+        let changes = self.layout.open(page);
+        self.change(changes)
+    }
+
+    /// Makes a page read-only. The vCPU stands still meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn protect(&mut self, page: u64) -> Result<(), String> {
+        let changes = self.layout.protect(page);
+        self.change(changes)
+    }
+
+    fn change(&self, changes: Result<Vec<Change>, NoSlotLeft>) -> Result<(), String> {
+        for change in changes.map_err(|error| error.to_string())? {
             match change {
                 Change::Remove(slot) => self.tell(&slot, 0)?,
                 Change::Add(slot) => self.tell(&slot, slot.range.end - slot.range.start)?,
             }
         }
         Ok(())
+    }
+
+    /// Poisons the host memory behind a page. The vCPU stands still meanwhile, and it is its thread that asks.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn poison(&mut self, page: u64, by: Poison) -> Result<(), String> {
+        if !self.range().contains(&page) || !page.is_multiple_of(PAGE) {
+            return Err(format!("{page:#x} is no page of memory"));
+        }
+        if !self.poisoned.insert(page) {
+            return Ok(());
+        }
+        let host = self
+            .mapping
+            .get_host_address(GuestAddress(page))
+            .map_err(|error| format!("{page:#x} lies outside of memory: {error}"))?;
+        match by {
+            Poison::MemoryFailure => {
+                // SAFETY: the page lies in `mapping`, which this struct owns; it is in `poisoned` from now on, and nothing
+                // of this process reads what is there.
+                unsafe { poison::by_memory_failure(host) }.map_err(|error| format!("MADV_HWPOISON: {error}"))
+            }
+            Poison::Userfault => {
+                if self.userfault.is_none() {
+                    self.userfault =
+                        Some(Userfault::open().map_err(|error| format!("userfaultfd: {error}"))?);
+                }
+                let Some(userfault) = &self.userfault else {
+                    return Err("no userfaultfd".into());
+                };
+                // SAFETY: as above.
+                unsafe { userfault.poison(host) }.map_err(|error| format!("UFFDIO_POISON: {error}"))
+            }
+        }
+    }
+
+    /// Where memory lies in this process.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn host_range(&self) -> Result<Range<usize>, String> {
+        let bytes = usize::try_from(self.range().end - BASE).map_err(|error| error.to_string())?;
+        let start = self
+            .mapping
+            .get_host_address(GuestAddress(BASE))
+            .map_err(|error| error.to_string())?
+            .addr();
+        Ok(start..start + bytes)
     }
 
     /// Tells KVM of a slot; zero bytes remove it.
@@ -75,7 +151,7 @@ impl Memory {
             .map_err(|error| format!("slot {} lies outside of memory: {error}", slot.id))?;
         let region = kvm_userspace_memory_region {
             slot: slot.id,
-            flags: 0,
+            flags: if slot.read_only { KVM_MEM_READONLY } else { 0 },
             guest_phys_addr: slot.range.start,
             memory_size: bytes,
             userspace_addr: host.expose_provenance() as u64,
@@ -127,10 +203,14 @@ impl Memory {
         Ok(BASE)
     }
 
-    /// A copy of a part of memory; `None` when it is not all inside.
+    /// A copy of a part of memory; `None` when it is not all inside, or partly poisoned: to read that would end the runner.
     pub(super) fn copy(&self, range: &Range<u64>) -> Option<Vec<u8>> {
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         let inside = range.start >= self.range().start && range.end <= self.range().end;
+        let first = range.start & !(PAGE - 1);
+        if first < range.end && self.poisoned.range(first..range.end).next().is_some() {
+            return None;
+        }
         let mut bytes = inside.then(|| vec![0; length])?;
         self.mapping
             .read_slice(&mut bytes, GuestAddress(range.start))

@@ -2,7 +2,8 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
-//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again).
+//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
+//! (what poisons host memory), `sigbus` (what the host then says).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -11,6 +12,10 @@ mod board;
 mod events;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+mod poison;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod slots;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -69,7 +74,7 @@ impl Backend for Kvm {
 
     fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
         use crate::backend::RunEnd;
-        use seawall_replay::plan::Injection;
+        use seawall_replay::plan::{Injection, Poison};
 
         let begin = std::time::Instant::now();
         let nothing = |reason| Run {
@@ -80,11 +85,19 @@ impl Backend for Kvm {
             events_lost: 0,
             wall: begin.elapsed(),
         };
-        let chosen = |step: seawall_replay::plan::Step| {
-            matches!(step.injection, Injection::SError { syndrome: Some(_) })
-        };
-        if !self.abilities.syndromes && request.plan.steps().any(chosen) {
-            return Err(host::no_syndromes());
+        for step in request.plan.steps() {
+            let missing = match step.injection {
+                Injection::SError { syndrome: Some(_) } if !self.abilities.syndromes => {
+                    Some(host::no_syndromes())
+                }
+                Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
+                Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
+                Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
+                _ => None,
+            };
+            if let Some(missing) = missing {
+                return Err(missing);
+            }
         }
         let machine = match machine::Machine::new(&self.device, self.abilities, request) {
             Ok(machine) => machine,

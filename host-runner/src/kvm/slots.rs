@@ -27,6 +27,8 @@ pub(crate) struct Slot {
     pub(crate) id: u32,
     /// The IPAs it covers.
     pub(crate) range: Range<u64>,
+    /// Stores leave for user space.
+    pub(crate) read_only: bool,
 }
 
 /// What KVM has to be told, in order.
@@ -83,7 +85,7 @@ impl Layout {
         }
         for block in 0..blocks {
             let start = memory.start + block * BLOCK;
-            layout.add(start..memory.end.min(start + BLOCK));
+            layout.add(start..memory.end.min(start + BLOCK), false);
         }
         Ok(layout)
     }
@@ -103,6 +105,23 @@ impl Layout {
     /// # Errors
     /// [`NoSlotLeft`]; nothing has changed then.
     pub(crate) fn open(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
+        self.cut(page, false)
+    }
+
+    /// Gives the page at `page`, which is aligned, a slot of its own that is read-only. A page that is so already, or is a
+    /// hole, changes nothing.
+    ///
+    /// # Errors
+    /// [`NoSlotLeft`]; nothing has changed then.
+    pub(crate) fn protect(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
+        if self.slots.get(&page).is_some_and(|slot| slot.read_only) {
+            return Ok(Vec::new());
+        }
+        self.cut(page, true)
+    }
+
+    /// Cuts a page out of the slot around it; gives it one of its own, read-only, if it is to be `kept`.
+    fn cut(&mut self, page: u64, kept: bool) -> Result<Vec<Change>, NoSlotLeft> {
         let around = self
             .slots
             .range(..=page)
@@ -111,7 +130,8 @@ impl Layout {
         let Some(slot) = around.filter(|slot| slot.range.contains(&page)) else {
             return Ok(Vec::new());
         };
-        let others = self.slots.len() - 1;
+        // A slot that is read-only has one page, so what is left of a slot never is.
+        let others = self.slots.len() - 1 + usize::from(kept);
         let room = |parts: &Vec<_>| others + parts.len() <= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let parts = Some(halves(&slot.range, page))
             .filter(room)
@@ -120,17 +140,20 @@ impl Layout {
         self.slots.remove(&slot.range.start);
         self.freed.push(slot.id);
         let mut changes = vec![Change::Remove(slot)];
-        changes.extend(parts.into_iter().map(|range| Change::Add(self.add(range))));
+        changes.extend(parts.into_iter().map(|range| Change::Add(self.add(range, false))));
+        if kept {
+            changes.push(Change::Add(self.add(page..page + PAGE, true)));
+        }
         Ok(changes)
     }
 
     /// Adds a slot that there is room for.
-    fn add(&mut self, range: Range<u64>) -> Slot {
+    fn add(&mut self, range: Range<u64>, read_only: bool) -> Slot {
         let id = self.freed.pop().unwrap_or_else(|| {
             self.next += 1;
             self.next - 1
         });
-        let slot = Slot { id, range };
+        let slot = Slot { id, range, read_only };
         self.slots.insert(slot.range.start, slot.clone());
         slot
     }
@@ -241,6 +264,32 @@ mod tests {
         let changes = layout.open(BASE + (8 << 20) + 2 * PAGE).unwrap();
         assert!(matches!(&changes[0], Change::Remove(slot) if slot.range.end - slot.range.start <= LEAF));
         assert_eq!(changes.len(), 3);
+    }
+
+    #[test]
+    fn a_read_only_page_is_covered_alone_and_can_still_become_a_hole() {
+        let mut layout = Layout::new(BASE..BASE + (64 << 20), 32_764).unwrap();
+        let mut kvm: BTreeMap<u32, Range<u64>> = layout.slots().map(|s| (s.id, s.range.clone())).collect();
+        let page = BASE + (8 << 20);
+        for at in [page, page + PAGE, BASE, BASE + (64 << 20) - PAGE] {
+            let changes = layout.protect(at).unwrap();
+            told(&mut kvm, &changes);
+            assert_eq!(layout.protect(at), Ok(Vec::new()), "it stays so");
+            let of_page = layout.slots().find(|slot| slot.range.contains(&at)).unwrap();
+            assert_eq!((of_page.range.clone(), of_page.read_only), (at..at + PAGE, true));
+        }
+        check(&layout, &[]);
+        assert_eq!(layout.slots().filter(|slot| slot.read_only).count(), 4);
+        told(&mut kvm, &layout.open(page).unwrap());
+        check(&layout, &[page]);
+        assert_eq!(layout.protect(page), Ok(Vec::new()), "a hole stays one");
+        assert!(layout.slots().all(|slot| kvm.get(&slot.id) == Some(&slot.range)));
+        assert_eq!(
+            Layout::new(BASE..BASE + (2 << 20), 2)
+                .unwrap()
+                .protect(BASE + PAGE),
+            Err(NoSlotLeft(2))
+        );
     }
 
     #[test]

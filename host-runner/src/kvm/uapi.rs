@@ -7,6 +7,8 @@
 pub(crate) const KVM_CAP_NR_MEMSLOTS: u32 = 10;
 /// Capability: writes to an address are gathered without an exit for each.
 pub(crate) const KVM_CAP_COALESCED_MMIO: u32 = 15;
+/// Capability: memory slots that are read-only.
+pub(crate) const KVM_CAP_READONLY_MEM: u32 = 81;
 /// Capability: a PMUv3 for the guest.
 pub(crate) const KVM_CAP_ARM_PMU_V3: u32 = 126;
 /// Capability: an SError's syndrome can be chosen; only where the host's CPUs have FEAT_RAS.
@@ -28,6 +30,9 @@ pub(crate) const KVM_EXIT_ARM_NISV: u32 = 28;
 pub(crate) const KVM_EXIT_ARM_SEA: u32 = 41;
 /// Exit: a 64-byte load or store; carries an [`ArmNisv`] too.
 pub(crate) const KVM_EXIT_ARM_LDST64B: u32 = 42;
+
+/// Flag of a memory slot: stores leave for user space.
+pub(crate) const KVM_MEM_READONLY: u32 = 1 << 1;
 
 /// System event: PSCI SYSTEM_OFF.
 pub(crate) const KVM_SYSTEM_EVENT_SHUTDOWN: u32 = 1;
@@ -106,10 +111,28 @@ pub(crate) enum Register {
     Pc,
     /// PSTATE, in SPSR's layout.
     Pstate,
+    /// ELR_EL1.
+    ElrEl1,
+    /// SPSR_EL1.
+    SpsrEl1,
     /// ESR_EL1.
     EsrEl1,
     /// FAR_EL1.
     FarEl1,
+    /// TTBR0_EL1.
+    Ttbr0El1,
+    /// TTBR1_EL1.
+    Ttbr1El1,
+    /// TCR_EL1.
+    TcrEl1,
+    /// VBAR_EL1.
+    VbarEl1,
+    /// SCTLR_EL1.
+    SctlrEl1,
+    /// ID_AA64PFR1_EL1, as the guest sees it.
+    IdAa64Pfr1El1,
+    /// ID_AA64MMFR1_EL1, as the guest sees it.
+    IdAa64Mmfr1El1,
 }
 
 impl Register {
@@ -123,8 +146,17 @@ impl Register {
             Self::X0 => CORE,
             Self::Pc => CORE | 0x40,
             Self::Pstate => CORE | 0x42,
+            Self::ElrEl1 => CORE | 0x46,
+            Self::SpsrEl1 => CORE | 0x48,
             Self::EsrEl1 => SYSTEM | system(0, 5, 2, 0),
             Self::FarEl1 => SYSTEM | system(0, 6, 0, 0),
+            Self::Ttbr0El1 => SYSTEM | system(0, 2, 0, 0),
+            Self::Ttbr1El1 => SYSTEM | system(0, 2, 0, 1),
+            Self::TcrEl1 => SYSTEM | system(0, 2, 0, 2),
+            Self::VbarEl1 => SYSTEM | system(0, 12, 0, 0),
+            Self::SctlrEl1 => SYSTEM | system(0, 1, 0, 0),
+            Self::IdAa64Pfr1El1 => SYSTEM | system(0, 0, 4, 1),
+            Self::IdAa64Mmfr1El1 => SYSTEM | system(0, 0, 7, 1),
         }
     }
 }
@@ -155,8 +187,17 @@ mod tests {
             (Register::X0, 0x6030_0000_0010_0000),
             (Register::Pc, 0x6030_0000_0010_0040),
             (Register::Pstate, 0x6030_0000_0010_0042),
+            (Register::ElrEl1, 0x6030_0000_0010_0046),
+            (Register::SpsrEl1, 0x6030_0000_0010_0048),
             (Register::EsrEl1, 0x6030_0000_0013_c290),
             (Register::FarEl1, 0x6030_0000_0013_c300),
+            (Register::Ttbr0El1, 0x6030_0000_0013_c100),
+            (Register::Ttbr1El1, 0x6030_0000_0013_c101),
+            (Register::TcrEl1, 0x6030_0000_0013_c102),
+            (Register::VbarEl1, 0x6030_0000_0013_c600),
+            (Register::SctlrEl1, 0x6030_0000_0013_c080),
+            (Register::IdAa64Pfr1El1, 0x6030_0000_0013_c021),
+            (Register::IdAa64Mmfr1El1, 0x6030_0000_0013_c039),
         ] {
             assert_eq!(register.id(), id, "{register:?}");
         }

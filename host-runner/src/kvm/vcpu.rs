@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 use kvm_bindings::{kvm_vcpu_events, kvm_vcpu_events__bindgen_ty_1};
 use kvm_ioctls::VcpuExit;
 use seawall_replay::entry;
+use seawall_replay::plan::Poison;
+use seawall_replay::walk;
 
 use super::board::{Answer, Cause};
 use super::events::{self, Checked, Circumstance, LeftFor};
 use super::kick;
 use super::machine::Machine;
+use super::memory;
 use super::registers;
+use super::sigbus::{self, Met};
 use super::uapi::{
     ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
     Register, VcpuEvents,
@@ -118,6 +122,8 @@ enum Exit {
     /// An access without a syndrome: no device can take it.
     NoSyndrome(ArmNisv),
     Interrupted,
+    /// The guest touched poison: the host sent a SIGBUS.
+    Poisoned(Met),
     System(u32),
     /// The guest, or KVM, did what has no answer.
     Unknown(u32),
@@ -129,6 +135,20 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
     // SAFETY: the byte lies in the mapping that `machine.vcpu` holds; `machine` moves on only as a value (the mapping
     // stays where it is) and `target` is dropped in this function, while `machine` lives.
     let target = unsafe { kick::Target::new(immediate_exit) };
+    let watched = machine
+        .memory
+        .host_range()
+        .and_then(|range| sigbus::Watch::new(range).map_err(|error| format!("SIGBUS: {error}")));
+    let _watch = match watched {
+        Ok(watch) => watch,
+        Err(reason) => {
+            drop(target);
+            return Stopped {
+                end: RunEnd::Stuck(reason),
+                machine,
+            };
+        }
+    };
     let end = loop {
         if stop.load(Ordering::Acquire) {
             break RunEnd::TimedOut;
@@ -145,7 +165,12 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
 impl Machine {
     /// Runs the guest until it leaves.
     fn enter(&mut self) -> Exit {
-        let number = match self.vcpu.run() {
+        let left = sigbus::expected(|| self.vcpu.run());
+        // What the exit's reason says is of old when a SIGBUS came: it ends KVM_RUN without one of its own.
+        if let Some(met) = sigbus::met() {
+            return Exit::Poisoned(met);
+        }
+        let number = match left {
             Ok(VcpuExit::MmioRead(ipa, data)) => {
                 let Some(value) = self.board.read(ipa, data.len()) else {
                     return Exit::Nobody { ipa };
@@ -191,6 +216,9 @@ impl Machine {
         if !self.take_gathered() {
             return Some(RunEnd::Flooded);
         }
+        while let Some(advice) = sigbus::advice() {
+            self.board.advised(memory::BASE + advice.offset, advice.shift);
+        }
         let done = match exit {
             Exit::Answered => Ok(()),
             Exit::Interrupted => {
@@ -200,16 +228,20 @@ impl Machine {
             }
             Exit::Write { ipa, width, value } => match self.board.write(ipa, width, value) {
                 Answer::Done => Ok(()),
-                Answer::Nobody => self.abort(ipa),
+                Answer::Nobody => self.abort(ipa, LeftFor::UnansweredAccess),
                 Answer::Flooded => return Some(RunEnd::Flooded),
                 Answer::Open(cause) => self.open(cause),
                 Answer::Pend(cause, syndrome) => self.pend(cause, syndrome),
+                Answer::Poison(cause, by) => self.poison(cause, by),
+                Answer::Protect(cause) => self.protect(cause),
+                Answer::Enter(cause, esr, far) => self.enter_abort(cause, esr, far),
             },
-            Exit::Nobody { ipa } => self.abort(ipa),
+            Exit::Nobody { ipa } => self.abort(ipa, LeftFor::UnansweredAccess),
             Exit::NoSyndrome(ArmNisv { esr_iss, fault_ipa }) => {
                 self.board.refused(fault_ipa, esr_iss);
-                self.abort(fault_ipa)
+                self.abort(fault_ipa, LeftFor::UnansweredAccess)
             }
+            Exit::Poisoned(met) => self.abort_by_poison(met),
             Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(RunEnd::PoweredOff),
             Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(RunEnd::Reset),
             Exit::System(kind) => Err(format!("system event {kind}")),
@@ -246,6 +278,23 @@ impl Machine {
         Ok(())
     }
 
+    /// Poisons the host memory behind the announced page; the guest stands at the announcement.
+    fn poison(&mut self, cause: Cause, by: Poison) -> Result<(), String> {
+        let poisoned = sigbus::expected(|| self.memory.poison(cause.page(), by));
+        // MADV_HWPOISON says so at once to the thread that asked. The guest has touched nothing yet: no abort.
+        let _ = sigbus::met();
+        poisoned?;
+        self.board.poisoned(cause);
+        Ok(())
+    }
+
+    /// Makes the announced page read-only; the guest stands at the announcement.
+    fn protect(&mut self, cause: Cause) -> Result<(), String> {
+        self.memory.protect(cause.page())?;
+        self.board.protected(cause);
+        Ok(())
+    }
+
     /// Pends an SError; the guest stands at the announcement.
     ///
     /// The announcement's store is completed first. Since Linux 6.17 an SError that is not masked is taken inside the call,
@@ -254,6 +303,83 @@ impl Machine {
         self.complete_access()?;
         self.give(events::serror(syndrome), LeftFor::Nothing)?;
         self.board.pended(cause, syndrome);
+        Ok(())
+    }
+
+    /// Enters an abort at the instruction behind the announcement, as the architecture does it.
+    fn enter_abort(&mut self, cause: Cause, esr: u64, far: Option<u64>) -> Result<(), String> {
+        self.complete_access()?;
+        self.enter_vector(esr, far)?;
+        // Read back: what counts is what the guest will see.
+        let (syndrome, address) = (self.read(Register::EsrEl1)?, self.read(Register::FarEl1)?);
+        self.board.entered(cause, syndrome, address);
+        Ok(())
+    }
+
+    /// Answers the guest's access to poisoned memory.
+    fn abort_by_poison(&mut self, met: Met) -> Result<(), String> {
+        // Without an address, where it lies is not known.
+        let Some(page) = met.offset.map(|offset| memory::BASE + offset) else {
+            return self.abort(0, LeftFor::PoisonedAccess);
+        };
+        let (pc, pstate) = (self.read(Register::Pc)?, self.read(Register::Pstate)?);
+        if self.page_of(pc)? != Some(page) {
+            return self.abort(page, LeftFor::PoisonedAccess);
+        }
+        // The instruction itself lies there: nothing but its fetch can have met the poison. KVM_SET_VCPU_EVENTS can make
+        // data aborts alone.
+        let syndrome = entry::sea_syndrome(entry::Access::Instruction, entry::is_el0(pstate), None);
+        self.enter_vector(syndrome, Some(pc))?;
+        self.board.delivered(page | (pc & 0xfff), syndrome, pc);
+        Ok(())
+    }
+
+    /// The page of memory that an address of the guest's leads to.
+    fn page_of(&self, address: u64) -> Result<Option<u64>, String> {
+        const MMU: u64 = 1;
+        if self.read(Register::SctlrEl1)? & MMU == 0 {
+            return Ok(Some(address & !0xfff));
+        }
+        let regime = walk::Regime {
+            ttbr0: self.read(Register::Ttbr0El1)?,
+            ttbr1: self.read(Register::Ttbr1El1)?,
+            tcr: self.read(Register::TcrEl1)?,
+        };
+        // Tables that are poisoned are not read.
+        Ok(walk::page_of(regime, address, |entry| {
+            let bytes = self.memory.copy(&(entry..entry.checked_add(8)?))?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        }))
+    }
+
+    /// Enters a synchronous exception where the guest stands, as the architecture does it.
+    fn enter_vector(&self, esr: u64, far: Option<u64>) -> Result<(), String> {
+        let before = entry::Before {
+            pc: self.read(Register::Pc)?,
+            pstate: self.read(Register::Pstate)?,
+            vbar: self.read(Register::VbarEl1)?,
+            sctlr: entry::sctlr_of(
+                self.read(Register::SctlrEl1)?,
+                self.read(Register::IdAa64Pfr1El1)?,
+                self.read(Register::IdAa64Mmfr1El1)?,
+            ),
+            // KVM gives a guest FEAT_MTE only when it is asked to.
+            mte: false,
+        };
+        let after = entry::enter(before, entry::Kind::Synchronous);
+        for (register, value) in [
+            (Register::ElrEl1, Some(after.elr)),
+            (Register::SpsrEl1, Some(after.spsr)),
+            (Register::EsrEl1, Some(esr)),
+            (Register::FarEl1, far),
+            (Register::Pstate, Some(after.pstate)),
+            (Register::Pc, Some(after.pc)),
+        ] {
+            if let Some(value) = value {
+                registers::set(&self.vcpu, register, value)
+                    .map_err(|error| format!("writing {register:?}: {error}"))?;
+            }
+        }
         Ok(())
     }
 
@@ -271,9 +397,9 @@ impl Machine {
     }
 
     /// Answers the access that the vCPU left for with a synchronous external abort.
-    fn abort(&mut self, ipa: u64) -> Result<(), String> {
+    fn abort(&mut self, ipa: u64, left_for: LeftFor) -> Result<(), String> {
         let pstate = self.read(Register::Pstate)?;
-        self.give(events::data_abort(), LeftFor::UnansweredAccess)?;
+        self.give(events::data_abort(), left_for)?;
         // KVM has written the syndrome by now, whether or not it has moved the PC too; the one that it should give is for a
         // host that hides it.
         let expected = entry::sea_syndrome(entry::Access::Data, entry::is_el0(pstate), None);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use seawall_replay::plan::{Injection, SERROR_SYNDROME_MASK};
+use seawall_replay::plan::{self, Injection, Poison, SERROR_SYNDROME_MASK};
 use seawall_replay::port::Window;
 use toml::Spanned;
 
 use super::diagnose::Problem;
 use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest};
-use super::{BYSTANDER, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
+use super::{BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
 
 const MOST_TASKS: usize = 32;
 const MIB: u64 = 1 << 20;
@@ -32,6 +32,12 @@ impl Checker {
         }
         let guest_span = raw.guest.tasks.span();
         let guest = self.guest(raw.guest);
+        let routes: Vec<(Range<usize>, String)> = raw
+            .inject
+            .iter()
+            .map(|inject| &inject.get_ref().route)
+            .map(|route| (route.span(), route.get_ref().clone()))
+            .collect();
         let injections: Vec<Inject> = raw
             .inject
             .into_iter()
@@ -65,6 +71,15 @@ impl Checker {
                     .collect()
             }
         };
+        for (span, route) in routes {
+            let needs_host = Route::WORDS
+                .iter()
+                .any(|(word, known)| *word == route && known.needs_host());
+            if needs_host && platforms.contains(&Platform::Qemu) {
+                let message = format!("`{route}` poisons host memory, which the backend qemu has not");
+                self.problem(span, message, Some("backends = [\"kvm\"]".into()));
+            }
+        }
         let seconds = self.ranged(raw.timeout_s.as_ref(), "timeout_s", 1..=600, 30);
         Scenario {
             name,
@@ -195,29 +210,19 @@ impl Checker {
             .map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
         let at = at.unwrap_or(Window::Checkpoint);
         let route = self.word(&raw.route, "route").unwrap_or(Route::Hole);
-        if route == Route::Hole && matches!(at, Window::User | Window::Border) {
+        if route.needs_page() && matches!(at, Window::User | Window::Border) {
             let span = raw.at.as_ref().map_or(raw.route.span(), Spanned::span);
-            let help = Some("a hole needs `checkpoint` or `kernel`".to_owned());
+            let help = Some(format!(
+                "`{}` needs `checkpoint` or `kernel`",
+                raw.route.get_ref()
+            ));
             self.problem(
                 span,
-                "this window announces no page, so there is none to take away".into(),
+                "this window announces no page, so there is none to do anything to".into(),
                 help,
             );
         }
-        let injection = match (route, &raw.syndrome) {
-            (Route::Hole, Some(syndrome)) => {
-                let help = Some("only `serror` takes one; a hole's syndrome is the hardware's".to_owned());
-                self.problem(syndrome.span(), "a hole has no syndrome to choose".into(), help);
-                Injection::Hole
-            }
-            (Route::Hole, None) => Injection::Hole,
-            (Route::SError, syndrome) => Injection::SError {
-                syndrome: syndrome.as_ref().map(|syndrome| {
-                    let most = u32::try_from(SERROR_SYNDROME_MASK).unwrap_or(u32::MAX);
-                    self.ranged(Some(syndrome), "syndrome (ISS, bits 24:0)", 0..=most, 0)
-                }),
-            },
-        };
+        let injection = self.injection(route, at, &raw);
         Inject {
             task: raw.task.map(Spanned::into_inner),
             checkpoint: u16::try_from(checkpoint).unwrap_or(0),
@@ -226,6 +231,85 @@ impl Checker {
             skip: self.ranged(raw.skip.as_ref(), "skip", 0..=1_000_000, 0),
             times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
         }
+    }
+
+    fn injection(&mut self, route: Route, at: Window, raw: &RawInject) -> Injection {
+        if let Some(far) = raw.far.as_ref().filter(|_| route != Route::Registers) {
+            let help =
+                Some("only `registers` takes one; elsewhere the address is the access's own".to_owned());
+            self.problem(far.span(), "this route has no FAR to choose".into(), help);
+        }
+        if let Some(syndrome) = raw.syndrome.as_ref().filter(|_| route.needs_page()) {
+            let help = "only `serror` and `registers` take one; here it is the hardware's".to_owned();
+            let message = format!("`{}` has no syndrome to choose", raw.route.get_ref());
+            self.problem(syndrome.span(), message, Some(help));
+        }
+        match route {
+            Route::Hole => Injection::Hole,
+            Route::Uffd => Injection::Poison(Poison::Userfault),
+            Route::HwPoison => Injection::Poison(Poison::MemoryFailure),
+            Route::ReadOnly => Injection::ReadOnly,
+            Route::SError => Injection::SError {
+                syndrome: raw.syndrome.as_ref().map(|syndrome| {
+                    let most = u32::try_from(SERROR_SYNDROME_MASK).unwrap_or(u32::MAX);
+                    self.ranged(Some(syndrome), "syndrome (ISS, bits 24:0)", 0..=most, 0)
+                }),
+            },
+            Route::Registers => self.abort_by_registers(at, raw),
+        }
+    }
+
+    fn abort_by_registers(&mut self, at: Window, raw: &RawInject) -> Injection {
+        // Stands in for what is wrong, and fits the window, so that nothing is complained about twice.
+        let (level, usual, other) = match at {
+            Window::User => ("EL0", 0x9200_0410, "0x20 or 0x24"),
+            Window::Checkpoint | Window::Border | Window::Kernel => ("EL1", 0x9600_0410, "0x21 or 0x25"),
+        };
+        let Some(syndrome) = &raw.syndrome else {
+            let help = Some(format!(
+                "a whole ESR_EL1, such as syndrome = {:#x}",
+                usual & !0x400
+            ));
+            self.problem(raw.route.span(), "this route needs a `syndrome`".into(), help);
+            return Injection::Abort {
+                esr: usual,
+                far: None,
+            };
+        };
+        let mut esr = self.syndrome(Some(syndrome));
+        if !plan::is_abort_in(at, esr) {
+            let help = Some(format!(
+                "a whole ESR_EL1 of class {other} (bits 31:26), with bits 63:56 zero, such as {:#x}",
+                usual & !0x400
+            ));
+            self.problem(
+                syndrome.span(),
+                format!("{esr:#x} is no abort that can be taken from {level}, where this window stops"),
+                help,
+            );
+            esr = usual;
+        }
+        let far = match raw.far.as_ref() {
+            Some(far) => match self.far(far) {
+                Far::Exactly(address) => Some(address),
+                Far::Invalid | Far::Any => {
+                    let help = Some("0x50000040 or \"0xffff800000001000\"".to_owned());
+                    self.problem(far.span(), "an injection's address is one address".into(), help);
+                    Some(0)
+                }
+            },
+            None if plan::is_far_invalid(esr) => None,
+            None => {
+                let help = Some("far = 0x50000040, or set FnV, bit 10 of the syndrome".to_owned());
+                self.problem(
+                    syndrome.span(),
+                    "the syndrome says that FAR is valid".into(),
+                    help,
+                );
+                Some(0)
+            }
+        };
+        Injection::Abort { esr, far }
     }
 
     pub(super) fn ranged(

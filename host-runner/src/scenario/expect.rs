@@ -144,7 +144,7 @@ impl Checker {
         }
     }
 
-    fn far(&mut self, far: &Spanned<RawFar>) -> Far {
+    pub(super) fn far(&mut self, far: &Spanned<RawFar>) -> Far {
         match far.get_ref() {
             RawFar::Number(number) => match u64::try_from(*number) {
                 Ok(address) => return Far::Exactly(address),
@@ -163,7 +163,7 @@ impl Checker {
         Far::Any
     }
 
-    fn syndrome(&mut self, value: Option<&Number>) -> u64 {
+    pub(super) fn syndrome(&mut self, value: Option<&Number>) -> u64 {
         let Some(value) = value else { return 0 };
         u64::try_from(*value.get_ref()).unwrap_or_else(|_| {
             self.problem(value.span(), "a syndrome is not negative".into(), None);

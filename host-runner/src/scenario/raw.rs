@@ -46,6 +46,7 @@ pub(super) struct RawInject {
     pub(super) at: Option<Text>,
     pub(super) route: Text,
     pub(super) syndrome: Option<Number>,
+    pub(super) far: Option<Spanned<RawFar>>,
     pub(super) skip: Option<Number>,
     pub(super) times: Option<Number>,
 }

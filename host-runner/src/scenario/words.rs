@@ -159,10 +159,33 @@ words! {
 pub(crate) enum Route {
     Hole,
     SError,
+    Registers,
+    Uffd,
+    HwPoison,
+    ReadOnly,
+}
+
+impl Route {
+    /// Whether it does something to the announced page.
+    pub(crate) const fn needs_page(self) -> bool {
+        matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
+    }
+
+    /// Whether it needs host memory behind the guest's, which the shim does not have.
+    pub(crate) const fn needs_host(self) -> bool {
+        matches!(self, Self::Uffd | Self::HwPoison)
+    }
 }
 
 impl Word for Route {
-    const WORDS: &'static [(&'static str, Self)] = &[("hole", Self::Hole), ("serror", Self::SError)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("hole", Self::Hole),
+        ("serror", Self::SError),
+        ("registers", Self::Registers),
+        ("uffd", Self::Uffd),
+        ("hwpoison", Self::HwPoison),
+        ("read-only", Self::ReadOnly),
+    ];
 }
 
 impl Word for Window {

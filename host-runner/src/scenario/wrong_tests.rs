@@ -229,7 +229,26 @@ fn what_does_not_fit_together_is_an_error() {
         "route = \"hole\"\nsyndrome = 1",
         12,
         12,
-        "a hole has no syndrome",
+        "`hole` has no syndrome to choose",
+    );
+    for route in ["uffd", "hwpoison", "read-only"] {
+        wrong(
+            "route = \"hole\"",
+            &format!("at = \"user\"\nroute = \"{route}\""),
+            11,
+            6,
+            "announces no page",
+        );
+    }
+    for route in ["uffd", "hwpoison"] {
+        wrong("\"hole\"", &format!("\"{route}\""), 11, 9, "backends = [\"kvm\"]");
+    }
+    wrong(
+        "route = \"hole\"",
+        "route = \"hole\"\nfar = 1",
+        12,
+        7,
+        "only `registers` takes one",
     );
     wrong(
         "route = \"hole\"",
@@ -277,6 +296,39 @@ fn what_does_not_fit_together_is_an_error() {
     );
     let esr = "esr = 0x92000010\nesr_before = [{ linux = \"six\", esr = 1, because = \"b\" }]";
     wrong("esr = 0x92000010", esr, 19, 25, "`six` is not a version");
+}
+
+#[test]
+fn an_abort_by_registers_must_be_one_that_can_be_taken_there() {
+    let wrong = |by: &str, line, column, told| wrong("route = \"hole\"", by, line, column, told);
+    let user = "at = \"user\"\nroute = \"registers\"";
+    wrong(user, 12, 9, "this route needs a `syndrome`");
+    for (syndrome, told) in [
+        ("0x96000010", "no abort that can be taken from EL0"),
+        ("0xbe000011", "a whole ESR_EL1 of class 0x20 or 0x24"),
+        ("0x100000092000010", "with bits 63:56 zero"),
+        ("-1", "a syndrome is not negative"),
+    ] {
+        wrong(&format!("{user}\nsyndrome = {syndrome}\nfar = 0"), 13, 12, told);
+    }
+    wrong(
+        "route = \"registers\"\nsyndrome = 0x92000010\nfar = 0",
+        12,
+        12,
+        "no abort that can be taken from EL1",
+    );
+    wrong(
+        &format!("{user}\nsyndrome = 0x92000010"),
+        13,
+        12,
+        "set FnV, bit 10",
+    );
+    wrong(
+        &format!("{user}\nsyndrome = 0x92000010\nfar = \"any\""),
+        14,
+        7,
+        "is one address",
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The CPU: set up for a guest once, then read and written at each trap.
 #![expect(unsafe_code, reason = "system registers are read and written by asm")]
 
-use seawall_replay::entry::{After, Before};
+use seawall_replay::entry::{self, After, Before};
 use seawall_replay::walk::Regime;
 use seawall_shim::trap::Snapshot;
 
@@ -28,8 +28,6 @@ const HCCD: u64 = 1 << 23;
 
 // SCTLR_EL1 at reset: the bits that are RES1 in Armv8.0, everything else off.
 const SCTLR_RESET: u64 = 0x30d0_0800;
-const SPAN: u64 = 1 << 23;
-const DSSBS: u64 = 1 << 44;
 
 // VTCR_EL2: 39 bits of IPA, from level 1, 4 KiB, write-back and inner shareable walks [Arm ARM D24.2.207].
 const VTCR: u64 = 25 | (1 << 6) | (1 << 8) | (1 << 10) | (3 << 12) | (1 << 31);
@@ -43,9 +41,9 @@ pub(crate) struct Cpu {
     e2h: bool,
     ras: bool,
     mte: bool,
-    /// Bits of SCTLR_EL1 that exception entry must see as 1, and as 0: the features behind them are not there.
-    sctlr_set: u64,
-    sctlr_clear: u64,
+    /// ID_AA64PFR1_EL1 and ID_AA64MMFR1_EL1.
+    pfr1: u64,
+    mmfr1: u64,
 }
 
 /// The four-bit field of an identification register at `shift`.
@@ -71,8 +69,8 @@ impl Cpu {
             e2h: read!("hcr_el2") & E2H != 0,
             ras: field(pfr0, 28) != 0,
             mte,
-            sctlr_set: if field(mmfr1, 20) == 0 { SPAN } else { 0 },
-            sctlr_clear: if field(pfr1, 4) == 0 { DSSBS } else { 0 },
+            pfr1,
+            mmfr1,
         };
         cpu.open_traps();
         if cpu.ras {
@@ -147,19 +145,26 @@ impl Cpu {
             pc: snapshot.elr,
             pstate: snapshot.spsr,
             vbar: self.vbar(),
-            sctlr: (read_guest!(self.e2h, "C1_C0_0") | self.sctlr_set) & !self.sctlr_clear,
+            sctlr: entry::sctlr_of(read_guest!(self.e2h, "C1_C0_0"), self.pfr1, self.mmfr1),
             mte: self.mte,
         }
     }
 
-    /// Writes an exception entry: the guest goes on in its vector.
-    pub(crate) fn enter(self, after: After, esr: u64, far: u64) {
+    /// Writes an exception entry: the guest goes on in its vector. Without `far`, FAR_EL1 stays as it is.
+    pub(crate) fn enter(self, after: After, esr: u64, far: Option<u64>) {
         write_guest!(self.e2h, "C5_C2_0", esr);
-        write_guest!(self.e2h, "C6_C0_0", far);
+        if let Some(far) = far {
+            write_guest!(self.e2h, "C6_C0_0", far);
+        }
         write_guest!(self.e2h, "C4_C0_1", after.elr);
         write_guest!(self.e2h, "C4_C0_0", after.spsr);
         write!("elr_el2", after.pc);
         write!("spsr_el2", after.pstate);
+    }
+
+    /// The guest's FAR_EL1.
+    pub(crate) fn far(self) -> u64 {
+        read_guest!(self.e2h, "C6_C0_0")
     }
 
     /// The trapped instruction is done: the guest goes on behind it.

@@ -90,6 +90,34 @@ fn a_page_taken_out_leaves_its_neighbours() {
 }
 
 #[test]
+fn a_page_that_is_protected_is_read_and_not_written_and_one_taken_out_stays_out() {
+    let (mut tables, mut log) = (pool(8), Log::default());
+    let mut map = Stage2::new(&mut tables, BASE, &mut log).unwrap();
+    map.map(0x8000_0000, 1 << 30, Memory::Normal).unwrap();
+    map.take_out(0x8765_4000).unwrap();
+    for page in [0x8765_5000, 0x8765_5000, 0x8765_4000] {
+        map.protect(page).unwrap();
+    }
+    assert_eq!(map.protect(0x8765_5008), Err(MapError::BadAddress));
+    assert_eq!(map.protect(1 << 39), Err(MapError::BadAddress));
+    assert_eq!(walk(&tables, 0x8765_4000), Err(3));
+    // S2AP, bits 7:6, is 0b01; all else as in its neighbours.
+    assert_eq!(walk(&tables, 0x8765_5123), Ok((0x77f, 3)));
+    assert_eq!(walk(&tables, 0x8765_6000), Ok((0x7ff, 3)));
+    assert_eq!(
+        log.invalidated,
+        [
+            0x8765_4000,
+            0x8765_4000,
+            0x8765_4000,
+            0x8765_5000,
+            0x8765_5000,
+            0x8765_4000
+        ]
+    );
+}
+
+#[test]
 fn an_exhausted_pool_changes_nothing() {
     let (mut tables, mut log) = (pool(3), Log::default());
     let mut map = Stage2::new(&mut tables, BASE, &mut log).unwrap();

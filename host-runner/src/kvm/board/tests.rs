@@ -62,6 +62,60 @@ fn a_hole_is_asked_for_inside_memory_alone() {
 }
 
 #[test]
+fn poison_and_protection_are_asked_for_inside_memory_alone() {
+    type Asked = fn(&mut Board, Answer);
+    let rows: [(Injection, Asked, What); 3] = [
+        (
+            Injection::Poison(Poison::Userfault),
+            |board, answer| match answer {
+                Answer::Poison(cause, Poison::Userfault) => board.poisoned(cause),
+                other => panic!("{other:?}"),
+            },
+            What::Poisoned,
+        ),
+        (
+            Injection::Poison(Poison::MemoryFailure),
+            |board, answer| match answer {
+                Answer::Poison(cause, Poison::MemoryFailure) => board.poisoned(cause),
+                other => panic!("{other:?}"),
+            },
+            What::Poisoned,
+        ),
+        (
+            Injection::ReadOnly,
+            |board, answer| match answer {
+                Answer::Protect(cause) => board.protected(cause),
+                other => panic!("{other:?}"),
+            },
+            What::Protected,
+        ),
+    ];
+    for (injection, asked, what) in rows {
+        let mut board = board(injection);
+        let answer = board.write(PORT + 0x20, 8, word(0x8000_2000, 1));
+        asked(&mut board, answer);
+        board.advised(0x8000_2000, 12);
+        board.delivered(0x8000_2040, 0x9200_0010, 0x5040);
+        assert_eq!(board.write(PORT + 0x20, 8, word(0x8400_0000, 1)), Answer::Done);
+        let events: Vec<_> = board
+            .into_remains()
+            .events
+            .iter()
+            .map(|e| (e.what, e.step, e.ipa, e.syndrome))
+            .collect();
+        assert_eq!(
+            events[..3],
+            [
+                (what, Some(0), 0x8000_2000, 0),
+                (What::Advised, None, 0x8000_2000, 12),
+                (What::Delivered, Some(0), 0x8000_2040, 0x9200_0010),
+            ]
+        );
+        assert_eq!((events[3].0, events[3].1), (What::Refused, Some(0)));
+    }
+}
+
+#[test]
 fn an_serror_says_whose_syndrome_it_has() {
     for (syndrome, noted) in [(Some(0x11), 0x11), (None, (1 << 63) | (1 << 24))] {
         let mut board = board(Injection::SError { syndrome });
@@ -71,6 +125,23 @@ fn an_serror_says_whose_syndrome_it_has() {
         board.pended(cause, asked);
         assert_eq!(board.into_remains().events[0].syndrome, noted);
     }
+}
+
+#[test]
+fn an_abort_by_its_registers_comes_out_as_the_plan_has_it() {
+    let (esr, far) = (0x9600_1810, Some(0xffff_0000_0000_1000));
+    let mut board = board(Injection::Abort { esr, far });
+    let Answer::Enter(cause, asked, address) = board.write(PORT + 0x20, 8, word(0x8000_1000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    assert_eq!((asked, address), (esr, far));
+    board.entered(cause, 0x9600_1810, 0xffff_0000_0000_1000);
+    let event = board.into_remains().events[0];
+    assert_eq!((event.what, event.step, event.task), (What::Entered, Some(0), 7));
+    assert_eq!(
+        (event.ipa, event.syndrome, event.address),
+        (0x8000_1000, 0x9600_1810, 0xffff_0000_0000_1000)
+    );
 }
 
 #[test]

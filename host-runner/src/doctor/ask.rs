@@ -1,0 +1,74 @@
+//! Asks an arm64 KVM. What it makes for that, two VMs without memory, is gone afterwards.
+
+use kvm_bindings::{
+    kvm_create_device, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V2, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3,
+    kvm_vcpu_init,
+};
+use kvm_ioctls::{Kvm, VmFd};
+
+use super::host::{Answers, Machine};
+use super::judge::{
+    KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER,
+    KVM_CAP_ARM_SEA_TO_USER, KVM_CAP_SET_GUEST_DEBUG,
+};
+
+const _: () = assert!(
+    KVM_CAP_ARM_NISV_TO_USER == kvm_bindings::KVM_CAP_ARM_NISV_TO_USER
+        && KVM_CAP_ARM_INJECT_EXT_DABT == kvm_bindings::KVM_CAP_ARM_INJECT_EXT_DABT
+        && KVM_CAP_ARM_INJECT_SERROR_ESR == kvm_bindings::KVM_CAP_ARM_INJECT_SERROR_ESR
+        && KVM_CAP_SET_GUEST_DEBUG == kvm_bindings::KVM_CAP_SET_GUEST_DEBUG
+);
+
+/// ID_AA64PFR0_EL1 (3, 0, 0, 4, 0) for ONE_REG [Linux `Documentation/virt/kvm/api.rst` §4.68].
+const ID_AA64PFR0_EL1: u64 = 0x6030_0000_0013_c020;
+
+pub(super) fn ask() -> Option<Answers> {
+    let kvm = Kvm::new().ok()?;
+    let has = |capability: u32| kvm.check_extension_raw(capability.into()) > 0;
+    Some(Answers {
+        nisv_to_user: has(KVM_CAP_ARM_NISV_TO_USER),
+        inject_ext_dabt: has(KVM_CAP_ARM_INJECT_EXT_DABT),
+        sea_to_user: has(KVM_CAP_ARM_SEA_TO_USER),
+        inject_serror_esr: has(KVM_CAP_ARM_INJECT_SERROR_ESR),
+        guest_debug: has(KVM_CAP_SET_GUEST_DEBUG),
+        machine: machine(&kvm).map_err(|error| format!("KVM_CREATE_VM: {error}")),
+    })
+}
+
+fn machine(kvm: &Kvm) -> Result<Machine, kvm_ioctls::Error> {
+    // A VM has one GIC, so each kind is tried in its own.
+    let (first, second) = (new(kvm)?, new(kvm)?);
+    Ok(Machine {
+        gic_v3: has_device(&first, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3),
+        gic_v2: has_device(&second, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V2),
+        ras: ras(&second).map_err(|error| error.to_string()),
+    })
+}
+
+/// A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
+fn new(kvm: &Kvm) -> Result<VmFd, kvm_ioctls::Error> {
+    let bits = u64::try_from(kvm.get_host_ipa_limit()).unwrap_or(0);
+    kvm.create_vm_with_type(if (1..40).contains(&bits) { bits } else { 0 })
+}
+
+/// It is made for good and dropped: with `KVM_CREATE_DEVICE_TEST` the kernel leaves the descriptor at zero, which
+/// kvm-ioctls would take for the device's and close.
+fn has_device(vm: &VmFd, kind: u32) -> bool {
+    let mut device = kvm_create_device {
+        type_: kind,
+        fd: 0,
+        flags: 0,
+    };
+    vm.create_device(&mut device).is_ok()
+}
+
+fn ras(vm: &VmFd) -> Result<u8, kvm_ioctls::Error> {
+    let vcpu = vm.create_vcpu(0)?;
+    let mut kind = kvm_vcpu_init::default();
+    vm.get_preferred_target(&mut kind)?;
+    vcpu.vcpu_init(&kind)?;
+    let mut value = [0; 8];
+    vcpu.get_one_reg(ID_AA64PFR0_EL1, &mut value)?;
+    // RAS is bits 31:28.
+    Ok(value[3] >> 4)
+}
