@@ -11,11 +11,7 @@ use crate::scenario::{Platform, Scenario, boot};
 use crate::timeline;
 
 pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], output: &mut Output) {
-    let platform = if backend.name() == "qemu" {
-        Platform::Qemu
-    } else {
-        Platform::Kvm
-    };
+    let platform = Platform::of_backend(backend.name());
     for scenario in scenarios {
         if !scenario.platforms.contains(&platform) {
             let words: Vec<&str> = scenario

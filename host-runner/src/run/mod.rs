@@ -16,7 +16,7 @@ use crate::backend::Missing;
 use crate::command::{ColourChoice, Exit, complain};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped};
 use crate::render::Format;
-use crate::scenario::{Scenario, library};
+use crate::scenario::{Platform, Scenario, library};
 
 use choose::{Backend, Choice, Unchosen};
 
@@ -86,6 +86,7 @@ pub fn run(arguments: &RunArguments) -> Exit {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
     eprintln!("seawall: on {}: {}", choice.name, choice.why);
+    let scenarios = leave_out(scenarios, choice.name, !arguments.filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
         Backend::Direct(backend, image) => {
@@ -95,6 +96,25 @@ pub fn run(arguments: &RunArguments) -> Exit {
         Backend::Lab(lab) => inside::run(lab, started, &scenarios, &mut output),
     }
     output.finish()
+}
+
+/// Leaves out what this backend is not for, and says so. A scenario that was asked for by name stays, to be skipped with
+/// its reason; so do all when none is for this backend.
+fn leave_out(scenarios: Vec<Scenario>, backend: &str, by_name: bool) -> Vec<Scenario> {
+    let platform = Platform::of_backend(backend);
+    let (meant, others): (Vec<_>, Vec<_>) = scenarios
+        .into_iter()
+        .partition(|scenario| by_name || scenario.platforms.contains(&platform));
+    if meant.is_empty() {
+        return others;
+    }
+    if !others.is_empty() {
+        let count = others.len();
+        eprintln!(
+            "seawall: {count} scenarios are not for {backend}, and left out: `seawall list` says for what each is"
+        );
+    }
+    meant
 }
 
 fn started(choice: &Choice, scenarios: &[Scenario]) -> RunStarted {

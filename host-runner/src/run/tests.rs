@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use super::{Output, direct};
+use super::{Output, direct, leave_out};
 use crate::backend::{Backend, Missing, Request, Run, RunEnd};
 use crate::command::Exit;
 use crate::events::{Event, RunStarted, SCHEMA};
@@ -142,6 +142,22 @@ fn a_scenario_for_another_platform_is_skipped_with_the_way_to_it() {
         buffer
             .text()
             .contains("ok 1 s # SKIP this scenario is for kvm alone (seawall run --backend lab)\n")
+    );
+}
+
+#[test]
+fn what_a_backend_is_not_for_is_left_out_unless_it_was_named() {
+    let kvm_alone = LOAD.replace("cites = []", "cites = []\nbackends = [\"kvm\"]");
+    let both = || vec![parse("both", LOAD).unwrap(), parse("kvm", &kvm_alone).unwrap()];
+    let names = |scenarios: Vec<Scenario>| scenarios.into_iter().map(|s| s.name).collect::<Vec<_>>();
+    assert_eq!(names(leave_out(both(), "qemu", false)), ["both"]);
+    assert_eq!(names(leave_out(both(), "lab", false)), ["both", "kvm"]);
+    assert_eq!(names(leave_out(both(), "qemu", true)), ["both", "kvm"]);
+    let alone = vec![parse("kvm", &kvm_alone).unwrap()];
+    assert_eq!(
+        names(leave_out(alone, "qemu", false)),
+        ["kvm"],
+        "a run of nothing would look like a pass"
     );
 }
 

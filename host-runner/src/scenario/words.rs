@@ -46,6 +46,14 @@ words! {
     }
 }
 
+impl Platform {
+    /// What a backend of this name runs on.
+    #[must_use]
+    pub fn of_backend(name: &str) -> Self {
+        if name == "qemu" { Self::Qemu } else { Self::Kvm }
+    }
+}
+
 words! {
     /// How the guest ends, by its own word.
     GuestEnd {
