@@ -199,7 +199,18 @@ fn a_lab_without_its_kernel_is_a_skip_of_everything_with_reason_and_fix() {
     fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
     let output = in_folder(
         folder.path(),
-        &["run", "=load", "=store", "--backend", "lab", "--format", "ktap"],
+        // The folder is empty; without naming it, the tree that this test was built in would be looked through.
+        &[
+            "run",
+            "=load",
+            "=store",
+            "--backend",
+            "lab",
+            "--format",
+            "ktap",
+            "--artefacts",
+            ".",
+        ],
     );
     assert_eq!(code(&output), 4, "{}", err(&output));
     let text = out(&output);

@@ -6,11 +6,15 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Runs it with no other environment than a path without QEMU.
+/// Runs it with no other environment than a path without QEMU, and with this folder's artefacts unless it is given
+/// others: those of the tree that the test was built in may or may not be there.
 fn doctor(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seawall"))
-        .arg("doctor")
-        .args(arguments)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.arg("doctor").args(arguments);
+    if !arguments.contains(&"--artefacts") {
+        command.arg("--artefacts").arg(folder);
+    }
+    command
         .current_dir(folder)
         .env_clear()
         .env("PATH", folder)

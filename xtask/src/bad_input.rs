@@ -288,8 +288,9 @@ impl Drop for Owned {
 fn watch(command: &mut Command) -> Result<(bool, String)> {
     const START: Duration = Duration::from_secs(1);
     const SPAN: Duration = Duration::from_secs(1);
-    /// In ticks of 10 ms [proc(5)]: half of the span's.
-    const BUSY: u64 = 50;
+    /// In ticks of 10 ms [proc(5)]: a tenth of the span's. What spins gets more than that on any host that works at all,
+    /// what sleeps takes none.
+    const BUSY: u64 = 10;
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut machine = Owned(child);
     thread::sleep(START);
