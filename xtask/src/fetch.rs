@@ -9,16 +9,16 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::apt::PrivateApt;
-use crate::kernel::{Kernel, store};
-use crate::linux_image::{OLDEST, is_gzip, numbers};
+use crate::kernel::{Kernel, Which, store};
+use crate::linux_image::{is_gzip, numbers};
 use crate::process::say;
 use crate::sources::{Distribution, Source, system_sources};
 
 /// How deep the chain from the metapackage to the package with the Image may be.
 const CHAIN: usize = 4;
 
-/// Tries the suites from the newest kernel to the oldest.
-pub(crate) fn fetch(cache: &Path) -> Result<Kernel> {
+/// Tries the suites, those first that are likelier to have what is meant.
+pub(crate) fn fetch(cache: &Path, which: Which) -> Result<Kernel> {
     let distribution = Distribution::of_this_machine()?;
     let sources = system_sources()?;
     let archive = distribution
@@ -31,14 +31,14 @@ pub(crate) fn fetch(cache: &Path) -> Result<Kernel> {
             vec![format!("{codename}-updates"), codename.clone()],
         )
     } else {
-        (
-            "linux-image-arm64",
-            vec![
-                "sid".to_owned(),
-                format!("{codename}-backports"),
-                codename.clone(),
-            ],
-        )
+        let own = [format!("{codename}-backports"), codename.clone()];
+        let others = match which {
+            Which::Newest => ["sid"].iter(),
+            Which::Older => ["bookworm-backports", "trixie"].iter(),
+        };
+        let mut suites: Vec<String> = others.map(|suite| (*suite).to_owned()).chain(own).collect();
+        suites.dedup();
+        ("linux-image-arm64", suites)
     };
     let mut reasons = Vec::new();
     for suite in suites {
@@ -46,7 +46,7 @@ pub(crate) fn fetch(cache: &Path) -> Result<Kernel> {
             "lab kernel: asking {} {suite} for {metapackage} (arm64)",
             archive.uris.join(" ")
         ));
-        match fetch_from(cache, archive, &suite, metapackage) {
+        match fetch_from(cache, archive, &suite, metapackage, which) {
             Ok(kernel) => {
                 say(format!(
                     "lab kernel: {} is in {}",
@@ -61,7 +61,13 @@ pub(crate) fn fetch(cache: &Path) -> Result<Kernel> {
     bail!("no arm64 kernel through apt ({})", reasons.join("; "));
 }
 
-fn fetch_from(cache: &Path, archive: &Source, suite: &str, metapackage: &str) -> Result<Kernel> {
+fn fetch_from(
+    cache: &Path,
+    archive: &Source,
+    suite: &str,
+    metapackage: &str,
+    which: Which,
+) -> Result<Kernel> {
     let temporary = tempfile::Builder::new().prefix("seawall-kernel-").tempdir()?;
     // apt gives up root for its own user while it downloads, and that user must get here.
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
@@ -70,15 +76,13 @@ fn fetch_from(cache: &Path, archive: &Source, suite: &str, metapackage: &str) ->
     let package = chain_end(metapackage, |name| apt.depends(name))
         .with_context(|| format!("no {metapackage} for arm64 there"))?;
     ensure!(
-        numbers(&package).is_some_and(|found| found >= OLDEST),
-        "{package} is older than {}.{}",
-        OLDEST.0,
-        OLDEST.1
+        numbers(&package).is_some_and(|found| which.includes(found)),
+        "{package} is not of the versions that are meant"
     );
     say(format!("lab kernel: downloading {package}"));
     let file = apt.download(&package)?;
     let image = unpack(&file, &temporary.path().join("unpacked"))?;
-    store(cache, &image)
+    store(cache, &image, which)
 }
 
 /// Follows the metapackage to the package that has the Image: from Linux 7.2 on Debian's `linux-image-…` itself

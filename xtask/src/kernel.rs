@@ -14,7 +14,29 @@ use crate::linux_image::{OLDEST, check_header, numbers, version_of};
 use crate::process::{capture, say};
 use crate::workspace::Workspace;
 
-const RECORD: &str = "kernel.json";
+/// Which kernel out of the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The newest: what the lab boots.
+    Newest,
+    /// One from before `KVM_EXIT_ARM_SEA`, which came with Linux 6.19: the tests boot it beside the other.
+    Older,
+}
+
+impl Which {
+    /// The cache's record of it.
+    const fn record(self) -> &'static str {
+        match self {
+            Self::Newest => "kernel.json",
+            Self::Older => "kernel-older.json",
+        }
+    }
+
+    /// Whether this version is meant.
+    pub(crate) fn includes(self, version: (u32, u32)) -> bool {
+        version >= OLDEST && (self == Self::Newest || version < (6, 19))
+    }
+}
 
 /// A usable Image.
 #[derive(Debug, Clone)]
@@ -34,13 +56,13 @@ struct Record {
 
 /// The kernel for the lab; an error says why there is none. Only a kernel named by hand that is no Image is a
 /// mistake of the caller, and told apart by [`by_hand`].
-pub(crate) fn ensure(workspace: &Workspace) -> Result<Kernel> {
+pub(crate) fn ensure(workspace: &Workspace, which: Which) -> Result<Kernel> {
     let cache = cache_folder(workspace);
-    if let Ok(kernel) = cached(&cache) {
+    if let Ok(kernel) = cached(&cache, which) {
         return Ok(kernel);
     }
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    fetch(&cache)
+    fetch(&cache, which)
 }
 
 /// The Image that `--kernel` or `SEAWALL_KERNEL` names.
@@ -104,8 +126,8 @@ fn cache_folder(workspace: &Workspace) -> PathBuf {
 
 /// The Image of an earlier run. Size and header are checked each time; the digest is for people, since whoever
 /// can write to the cache can write the record too.
-fn cached(cache: &Path) -> Result<Kernel> {
-    let record: Record = serde_json::from_slice(&fs::read(cache.join(RECORD))?)?;
+fn cached(cache: &Path, which: Which) -> Result<Kernel> {
+    let record: Record = serde_json::from_slice(&fs::read(cache.join(which.record()))?)?;
     let image = cache.join(&record.file);
     ensure!(
         fs::metadata(&image)?.len() == record.bytes,
@@ -120,7 +142,7 @@ fn cached(cache: &Path) -> Result<Kernel> {
 }
 
 /// Copies under a temporary name and renames, the record last: an interrupted run leaves nothing half.
-pub(crate) fn store(cache: &Path, image: &Path) -> Result<Kernel> {
+pub(crate) fn store(cache: &Path, image: &Path, which: Which) -> Result<Kernel> {
     check_header(image)?;
     let version = version_of(image)?;
     let mut copy = tempfile::NamedTempFile::new_in(cache)?;
@@ -141,7 +163,7 @@ pub(crate) fn store(cache: &Path, image: &Path) -> Result<Kernel> {
     serde_json::to_writer_pretty(&mut text, &record)?;
     text.as_file()
         .set_permissions(fs::Permissions::from_mode(0o644))?;
-    text.persist(cache.join(RECORD))?;
+    text.persist(cache.join(which.record()))?;
     Ok(Kernel {
         image: cache.join(file),
         version,

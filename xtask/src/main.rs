@@ -21,6 +21,7 @@ mod boots;
 mod bundle;
 mod compact;
 mod demo;
+mod doctor;
 #[cfg(test)]
 mod documents;
 mod fetch;

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::kernel::Kernel;
 use crate::workspace::Workspace;
 
 /// The runner bounds itself; this is for a runner that does not.
@@ -18,5 +19,12 @@ pub(crate) fn command(workspace: &Workspace) -> Command {
     } else {
         command.env_remove("SEAWALL_KERNEL");
     }
+    command
+}
+
+/// The same, with the lab on this kernel.
+pub(crate) fn with_kernel(workspace: &Workspace, kernel: &Kernel) -> Command {
+    let mut command = command(workspace);
+    command.env("SEAWALL_KERNEL", &kernel.image);
     command
 }

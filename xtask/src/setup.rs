@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Kernel, Which};
 use crate::process::{Environment, capture, find_program, say};
 use crate::workspace::{BARE_METAL, STATIC_ARM64, Workspace};
 use crate::{process, qemu};
@@ -26,6 +26,8 @@ pub(crate) enum Scope {
 pub(crate) struct Ready {
     /// The lab's kernel, or why there is none and how to mend it: the lab is then skipped.
     pub(crate) lab: Result<Kernel, String>,
+    /// A kernel from before `KVM_EXIT_ARM_SEA`; `None` if it was not asked for.
+    pub(crate) older: Option<Result<Kernel, String>>,
     /// Miri; `None` if it was not asked for.
     pub(crate) miri: Option<Result<(), Missing>>,
 }
@@ -60,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, kernel: Option<&Path>, scope: Scope) ->
     }
     let lab = match kernel {
         Some(path) => Ok(kernel::by_hand(path).map_err(|error| Environment(format!("{error:#}")))?),
-        None => kernel::ensure(workspace).map_err(|error| format!("{error:#}")),
+        None => kernel::ensure(workspace, Which::Newest).map_err(|error| format!("{error:#}")),
     };
     let lab = lab.map_err(|reason| {
         let fix = "name an arm64 Linux Image, 6.12 or later, by `--kernel PATH` or SEAWALL_KERNEL=PATH";
@@ -68,8 +70,25 @@ pub(crate) fn run(workspace: &Workspace, kernel: Option<&Path>, scope: Scope) ->
         say(format!("SKIP lab: {reason}"));
         reason
     });
-    let miri = (scope == Scope::Test).then(miri);
-    Ok(Ready { lab, miri })
+    let is_test = scope == Scope::Test;
+    let older = is_test.then(|| older(workspace));
+    let miri = is_test.then(miri);
+    Ok(Ready { lab, older, miri })
+}
+
+/// The older kernel that the tests boot beside the lab's own. Without a second one to be had, they say so.
+fn older(workspace: &Workspace) -> Result<Kernel, String> {
+    let named = std::env::var_os("SEAWALL_OLDER_KERNEL").filter(|named| !named.is_empty());
+    let found = match named {
+        Some(path) => kernel::by_hand(Path::new(&path)),
+        None => kernel::ensure(workspace, Which::Older),
+    };
+    found.map_err(|error| {
+        let fix = "name an arm64 Linux Image from 6.12 to 6.18 by SEAWALL_OLDER_KERNEL=PATH";
+        let reason = format!("{error:#}; {fix}");
+        say(format!("SKIP the lab on an older kernel: {reason}"));
+        reason
+    })
 }
 
 /// Targets and components of the pinned toolchain. `rust-toolchain.toml` names them too, but

@@ -10,7 +10,7 @@ use crate::process::say;
 use crate::setup::Ready;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{artefacts, bad_input, bench, boots, mutants, setup, steps};
+use crate::{artefacts, bad_input, bench, boots, doctor, mutants, setup, steps};
 
 /// What a step's counts are counts of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,7 @@ impl Suite {
             ("Miri", Kind::Miri),
             ("scenarios on qemu", Kind::Scenarios("qemu")),
             ("scenarios on lab", Kind::Scenarios("lab")),
+            ("scenarios on lab, older kernel", Kind::Scenarios("older")),
             ("boots", Kind::Boots),
             ("bad input", Kind::BadInput),
         ];
@@ -178,9 +179,11 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
             built(&|| steps::scenarios(workspace, backend, absence))
         });
     }
+    suite.step("scenarios on lab, older kernel", Kind::Scenarios("older"), || {
+        built(&|| steps::scenarios_on_older(workspace, ready))
+    });
     suite.step("doctor", Kind::Check, || {
-        let absence = ready.lab.as_ref().err().map(String::as_str);
-        built(&|| steps::doctor(workspace, absence))
+        built(&|| doctor::ask_all(workspace, ready))
     });
     suite.step("bad input", Kind::BadInput, || {
         built(&|| bad_input::try_all(workspace))
