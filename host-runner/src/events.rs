@@ -2,7 +2,8 @@
 //!
 //! `seawall run --format ndjson` prints one JSON object a line, each with `event` and the fields below; every other
 //! format is made from the same events, and so is what comes out of the lab. The shape is stable: fields are added,
-//! never changed or taken away, and a reader ignores what it does not know. Registers, addresses and frames are
+//! never changed or taken away, and a reader ignores what it does not know. On every line stands `level`, for those who
+//! ship the events: `info`, `notice`, `warning`, `error` or `critical`, as syslog has them. Registers, addresses and frames are
 //! strings such as `"0x92000010"`, because JSON's numbers lose bits; everything else is a plain number. What is not
 //! known or not measured is `null`. Text from the guest is escaped before it gets here.
 //!
@@ -11,6 +12,7 @@
 //! | `run-started` | once, first |
 //! | `scenario-started` | before each scenario that runs |
 //! | `trigger`, `injection`, `delivery`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
+//! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
 //! | `console` | each line of the guest's console |
 //! | `verdict` or `skipped` | once for each scenario |
@@ -34,6 +36,8 @@ pub enum Event {
     Trigger(Trigger),
     /// The replayer did it.
     Injection(Injected),
+    /// The host told of poison that nobody has touched (`BUS_MCEERR_AO`): no abort comes of it.
+    Advice(Advice),
     /// The replayer itself gave the guest a synchronous abort. Some are given by hardware or KVM, without this event.
     Delivery(Delivery),
     /// The guest's journal has an abort.
@@ -50,6 +54,49 @@ pub enum Event {
     Measure(Measure),
     /// The run is over.
     RunEnded(Totals),
+}
+
+/// How much an event concerns the operator [RFC 5424 §6.2.1].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The usual course.
+    Info,
+    /// Done on purpose, and worth to be seen.
+    Notice,
+    /// Something may be lost soon.
+    Warning,
+    /// Something was lost, or is not as expected.
+    Error,
+    /// Someone has to act.
+    Critical,
+}
+
+impl Event {
+    /// How much it concerns the operator.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Injection(_) | Self::Delivery(_) | Self::Skipped(_) => Level::Notice,
+            Self::Advice(_) => Level::Warning,
+            Self::Abort(abort) => match abort.decision.as_str() {
+                "carry-on" => Level::Warning,
+                "halt" => Level::Critical,
+                _ => Level::Error,
+            },
+            Self::Verdict(verdict) if verdict.verdict != Outcome::Pass => Level::Error,
+            Self::Measure(measure) if measure.value.is_none_or(|value| value > measure.limit) => Level::Error,
+            Self::RunEnded(totals) if totals.failed + totals.timed_out > 0 => Level::Error,
+            Self::RunStarted(_)
+            | Self::ScenarioStarted(_)
+            | Self::Trigger(_)
+            | Self::Tasks(_)
+            | Self::Console(_)
+            | Self::Verdict(_)
+            | Self::Measure(_)
+            | Self::RunEnded(_) => Level::Info,
+        }
+    }
 }
 
 /// The run begins.
@@ -119,11 +166,25 @@ pub struct Trigger {
 pub struct Injected {
     /// The scenario.
     pub scenario: String,
-    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`.
+    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`,
+    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`.
     pub route: String,
     /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
     /// used.
     pub syndrome: Option<String>,
+    /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// Poison that the host told of before anyone touched it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Advice {
+    /// The scenario.
+    pub scenario: String,
+    /// IPA of its first page.
+    pub page: String,
+    /// How long it is, as the host says.
+    pub bytes: Option<u64>,
     /// How many equal ones in a row.
     pub times: u32,
 }

@@ -8,7 +8,7 @@ use seawall_replay::transcript::{Event as Transcribed, What};
 use crate::backend::Run;
 use crate::escape;
 use crate::events::{
-    Abort, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict,
+    Abort, Advice, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict,
 };
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
@@ -36,6 +36,19 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
                 previous = Some((pattern, events.len()));
                 events.extend(one);
             }
+        }
+    }
+    // What concerns no injection of the scenario's is the host's own trouble, and told as well.
+    let injected = |page| {
+        judged
+            .evidence
+            .injections
+            .iter()
+            .any(|event| event.ipa >> 12 == page)
+    };
+    for told in &judged.evidence.advised {
+        if !injected(told.ipa >> 12) {
+            events.push(Event::Advice(advice(scenario, told)));
         }
     }
     if !judged.evidence.reports.is_empty() {
@@ -91,6 +104,7 @@ fn repeat(kept: &mut Event, again: &Event) {
     match (kept, again) {
         (Event::Trigger(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Injection(kept), _) => kept.times = kept.times.saturating_add(1),
+        (Event::Advice(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Delivery(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Abort(kept), Event::Abort(again)) => {
             kept.times = kept.times.saturating_add(1);
@@ -120,6 +134,13 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             syndrome: has_syndrome.then(|| hex(injection.syndrome)),
             times: 1,
         }));
+        let told = evidence
+            .advised
+            .iter()
+            .find(|told| told.ipa >> 12 == injection.ipa >> 12);
+        if let Some(told) = told.filter(|_| injection.what == What::Poisoned) {
+            events.push(Event::Advice(advice(scenario, told)));
+        }
     }
     if let Some(given) = &incident.delivered {
         let (esr, far) = (hex(given.syndrome), hex(given.address));
@@ -136,6 +157,17 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
     events
 }
 
+fn advice(scenario: &Scenario, told: &Transcribed) -> Advice {
+    Advice {
+        scenario: scenario.name.clone(),
+        page: hex(told.ipa),
+        bytes: u32::try_from(told.syndrome)
+            .ok()
+            .and_then(|shift| 1_u64.checked_shl(shift)),
+        times: 1,
+    }
+}
+
 /// Which of the routes that poison this event's step is.
 fn poison_route(scenario: &Scenario, event: &Transcribed) -> &'static str {
     let step = event.step.map(usize::from);
@@ -143,6 +175,9 @@ fn poison_route(scenario: &Scenario, event: &Transcribed) -> &'static str {
     let injection = plan.and_then(|(plan, _)| plan.steps().nth(step?));
     match injection.map(|step| step.injection) {
         Some(Injection::Poison(Poison::MemoryFailure)) => "hwpoison",
+        Some(Injection::Poison(Poison::AnnouncedMemoryFailure)) => "hwpoison-early",
+        Some(Injection::Poison(Poison::ObjectError { addressed: true })) => "bus-objerr",
+        Some(Injection::Poison(Poison::ObjectError { addressed: false })) => "bus-objerr-bare",
         _ => "uffd",
     }
 }

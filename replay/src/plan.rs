@@ -8,7 +8,7 @@
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
 //! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
 //! | | | | | 16 | 8 | SError: its ISS; abort: its ESR |
@@ -65,6 +65,14 @@ pub enum Poison {
     Userfault,
     /// `madvise(MADV_HWPOISON)`: by the host's own handling of memory failures.
     MemoryFailure,
+    /// By the same, of a page that nobody is touching, and with the early-kill policy: the host tells of it at once.
+    AnnouncedMemoryFailure,
+    /// Nothing is lost: the page is a hole, and its accesses are told as `BUS_OBJERR`, which was proposed for SEAs that a
+    /// host takes for its guest. With `KVM_EXIT_ARM_SEA` (Linux 6.19) nobody sends it any more.
+    ObjectError {
+        /// Whether the signal says where.
+        addressed: bool,
+    },
 }
 
 impl Injection {
@@ -270,6 +278,9 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         },
         (4, 0) => Injection::Poison(Poison::Userfault),
         (4, 1) => Injection::Poison(Poison::MemoryFailure),
+        (4, 2) => Injection::Poison(Poison::AnnouncedMemoryFailure),
+        (4, 3) => Injection::Poison(Poison::ObjectError { addressed: true }),
+        (4, 4) => Injection::Poison(Poison::ObjectError { addressed: false }),
         (5, 0) => Injection::ReadOnly,
         _ => return None,
     };
@@ -294,6 +305,9 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Abort { esr, far: Some(far) } => (3, 1, esr, far),
         Injection::Poison(Poison::Userfault) => (4, 0, 0, 0),
         Injection::Poison(Poison::MemoryFailure) => (4, 1, 0, 0),
+        Injection::Poison(Poison::AnnouncedMemoryFailure) => (4, 2, 0, 0),
+        Injection::Poison(Poison::ObjectError { addressed: true }) => (4, 3, 0, 0),
+        Injection::Poison(Poison::ObjectError { addressed: false }) => (4, 4, 0, 0),
         Injection::ReadOnly => (5, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
@@ -398,6 +412,12 @@ mod tests {
             (Injection::Hole, [1, 0]),
             (Injection::Poison(Poison::Userfault), [4, 0]),
             (Injection::Poison(Poison::MemoryFailure), [4, 1]),
+            (Injection::Poison(Poison::AnnouncedMemoryFailure), [4, 2]),
+            (Injection::Poison(Poison::ObjectError { addressed: true }), [4, 3]),
+            (
+                Injection::Poison(Poison::ObjectError { addressed: false }),
+                [4, 4],
+            ),
             (Injection::ReadOnly, [5, 0]),
         ] {
             let step = Step { injection, ..HOLE };

@@ -59,6 +59,8 @@ pub struct Evidence {
     pub injections: Vec<Event>,
     /// Synchronous aborts that the replayer itself gave.
     pub delivered: Vec<Event>,
+    /// Poison that the host told of before anyone touched it.
+    pub advised: Vec<Event>,
     /// Port accesses that no register takes.
     pub refused: Vec<Event>,
     /// What the replayer had no answer to.
@@ -79,7 +81,8 @@ impl Evidence {
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),
-                What::Announced | What::Journal | What::Advised | What::Unknown(_) => {}
+                What::Advised => evidence.advised.push(*event),
+                What::Announced | What::Journal | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

@@ -1,5 +1,7 @@
 //! Whether everything was injected that the scenario injects: an abort that was never sent is no abort survived.
 
+use std::collections::BTreeSet;
+
 use super::{Case, Findings};
 use crate::scenario::boot;
 
@@ -22,6 +24,15 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
             .map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));
         let at = format!("step {index} ({slot}, checkpoint {})", step.number);
         findings.compare("injected", at, u64::from(step.times), fired.count() as u64);
+    }
+    if let Some(advised) = scenario.expect.advised {
+        let told: BTreeSet<u64> = case.evidence.advised.iter().map(|event| event.ipa).collect();
+        findings.compare(
+            "advised",
+            "pages that the host told of",
+            advised,
+            told.len() as u64,
+        );
     }
     let foreign = case
         .evidence

@@ -1,7 +1,7 @@
 //! The guest's memory: mapped once, given to KVM in slots.
 #![expect(unsafe_code, reason = "KVM is told addresses of this process's memory")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use linux_loader::loader::{KernelLoader, pe::PE};
 use seawall_replay::plan::Poison;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
-use super::poison::{self, Userfault};
+use super::poison::{self, Offline, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
 use super::uapi::KVM_MEM_READONLY;
 
@@ -30,6 +30,9 @@ pub(super) struct Memory {
     // Pages whose host memory must not be touched any more.
     poisoned: BTreeSet<u64>,
     userfault: Option<Userfault>,
+    offline: Option<Offline>,
+    // Holes whose accesses are told as BUS_OBJERR; whether the signal says where.
+    told_by_signal: BTreeMap<u64, bool>,
 }
 
 impl Memory {
@@ -54,6 +57,8 @@ impl Memory {
             layout,
             poisoned: BTreeSet::new(),
             userfault: None,
+            offline: None,
+            told_by_signal: BTreeMap::new(),
         };
         for slot in memory.layout.slots() {
             memory.tell(slot, slot.range.end - slot.range.start)?;
@@ -115,6 +120,21 @@ impl Memory {
                 // of this process reads what is there.
                 unsafe { poison::by_memory_failure(host) }.map_err(|error| format!("MADV_HWPOISON: {error}"))
             }
+            Poison::AnnouncedMemoryFailure => {
+                if self.offline.is_none() {
+                    self.offline =
+                        Some(Offline::open().map_err(|error| format!("taking memory offline: {error}"))?);
+                }
+                let Some(offline) = &self.offline else {
+                    return Err("memory cannot be taken offline".into());
+                };
+                // SAFETY: as above.
+                unsafe { offline.poison(host) }.map_err(|error| format!("hard_offline_page: {error}"))
+            }
+            Poison::ObjectError { addressed } => {
+                self.told_by_signal.insert(page, addressed);
+                self.open(page)
+            }
             Poison::Userfault => {
                 if self.userfault.is_none() {
                     self.userfault =
@@ -127,6 +147,15 @@ impl Memory {
                 unsafe { userfault.poison(host) }.map_err(|error| format!("UFFDIO_POISON: {error}"))
             }
         }
+    }
+
+    /// The address in this process by which the host tells of an access to this page, where it tells by a signal; zero where
+    /// the signal does not say.
+    pub(super) fn told_by_signal(&self, ipa: u64) -> Option<usize> {
+        let page = ipa & !(PAGE - 1);
+        let addressed = *self.told_by_signal.get(&page)?;
+        let host = self.mapping.get_host_address(GuestAddress(page)).ok()?;
+        Some(if addressed { host.addr() } else { 0 })
     }
 
     /// Where memory lies in this process.

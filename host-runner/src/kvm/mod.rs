@@ -92,6 +92,9 @@ impl Backend for Kvm {
                 }
                 Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
                 Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
+                Injection::Poison(Poison::AnnouncedMemoryFailure) => {
+                    poison::missing_memory_failure().or_else(poison::Offline::missing)
+                }
                 Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
                 _ => None,
             };

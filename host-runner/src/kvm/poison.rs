@@ -8,8 +8,10 @@
     expect(dead_code, reason = "memory is poisoned where KVM is")
 )]
 
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use super::slots::PAGE;
 use crate::backend::Missing;
@@ -42,6 +44,81 @@ unsafe fn advise(page: *mut u8, advice: libc::c_int) -> io::Result<()> {
     match unsafe { libc::madvise(page.cast(), PAGE_BYTES, advice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes host pages offline as a patrol scrubber's find would: nobody is touching them, and with the early-kill policy
+/// their owner is told at once.
+#[derive(Debug)]
+pub(super) struct Offline {
+    frames: File,
+    pages: File,
+}
+
+/// [Linux `Documentation/ABI/testing/sysfs-memory-page-offline`]
+const HARD_OFFLINE: &str = "/sys/devices/system/memory/hard_offline_page";
+/// [Linux `Documentation/admin-guide/mm/pagemap.rst`] of each page's 64 bits: it is present, and its frame.
+const PAGEMAP: &str = "/proc/self/pagemap";
+const PRESENT: u64 = 1 << 63;
+const FRAME: u64 = (1 << 55) - 1;
+
+impl Offline {
+    /// Opens what it takes, and has this thread told of what it loses.
+    pub(super) fn open() -> io::Result<Self> {
+        let named = |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
+        let offline = Self {
+            frames: File::open(PAGEMAP).map_err(|error| named(PAGEMAP, error))?,
+            pages: OpenOptions::new()
+                .write(true)
+                .open(HARD_OFFLINE)
+                .map_err(|error| named(HARD_OFFLINE, error))?,
+        };
+        // SAFETY: the call takes integers alone; the policy is this thread's own and ends with it.
+        let set = unsafe {
+            libc::prctl(
+                libc::PR_MCE_KILL,
+                libc::PR_MCE_KILL_SET,
+                libc::PR_MCE_KILL_EARLY,
+                0,
+                0,
+            )
+        };
+        if set == 0 {
+            Ok(offline)
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// What the route needs and this host lacks, if it lacks anything.
+    pub(super) fn missing() -> Option<Missing> {
+        let error = OpenOptions::new().write(true).open(HARD_OFFLINE).err()?;
+        Some(Missing {
+            what: format!("{HARD_OFFLINE}: {error}"),
+            fix: "boot a kernel with CONFIG_MEMORY_FAILURE and CONFIG_MEMORY_HOTPLUG, run as root, or use --backend lab"
+                .into(),
+        })
+    }
+
+    /// Takes the page offline; what was in it is gone.
+    ///
+    /// # Safety
+    /// `page` must be aligned and in a private mapping, which nobody reads there any more.
+    pub(super) unsafe fn poison(&self, page: *mut u8) -> io::Result<()> {
+        // The page has to be there, and written to: the shared page of zeros is not to be lost.
+        // SAFETY: the caller gives a page of its own.
+        unsafe { page.write_volatile(0) };
+        let mut entry = [0; 8];
+        let at = (page.expose_provenance() as u64 / PAGE) * 8;
+        self.frames.read_exact_at(&mut entry, at)?;
+        let entry = u64::from_le_bytes(entry);
+        let frame = entry & FRAME;
+        if entry & PRESENT == 0 || frame == 0 {
+            return Err(io::Error::other(format!(
+                "{PAGEMAP} does not tell the page's frame"
+            )));
+        }
+        (&self.pages).write_all(format!("{:#x}", frame * PAGE).as_bytes())
     }
 }
 

@@ -196,6 +196,36 @@ pub(super) fn expected<T>(run: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Sends this thread the signal that was proposed for a SEA which the host takes for its guest: `BUS_OBJERR`, with the
+/// address that it would name, or zero.
+pub(super) fn send_object_error(address: usize) -> io::Result<()> {
+    send(libc::BUS_OBJERR, address, 0)
+}
+
+/// Sends this thread a SIGBUS as the kernel would.
+fn send(code: i32, address: usize, shift: i16) -> io::Result<()> {
+    let mut info = [0_u64; 16];
+    info[0] = libc::SIGBUS as u64;
+    info[1] = u64::from(code.cast_unsigned());
+    info[2] = address as u64;
+    info[3] = u64::from(shift.cast_unsigned());
+    // SAFETY: the call reads 128 bytes of siginfo, which is what is there; a process may send itself any.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::gettid(),
+            libc::SIGBUS,
+            info.as_ptr(),
+        )
+    };
+    if sent == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// What this thread ran into since it last asked.
 pub(super) fn met() -> Option<Met> {
     let word = MET.with(|met| met.swap(NONE, SeqCst));

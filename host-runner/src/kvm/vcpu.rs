@@ -228,7 +228,7 @@ impl Machine {
             }
             Exit::Write { ipa, width, value } => match self.board.write(ipa, width, value) {
                 Answer::Done => Ok(()),
-                Answer::Nobody => self.abort(ipa, LeftFor::UnansweredAccess),
+                Answer::Nobody => self.answer_nobody(ipa),
                 Answer::Flooded => return Some(RunEnd::Flooded),
                 Answer::Open(cause) => self.open(cause),
                 Answer::Pend(cause, syndrome) => self.pend(cause, syndrome),
@@ -236,10 +236,10 @@ impl Machine {
                 Answer::Protect(cause) => self.protect(cause),
                 Answer::Enter(cause, esr, far) => self.enter_abort(cause, esr, far),
             },
-            Exit::Nobody { ipa } => self.abort(ipa, LeftFor::UnansweredAccess),
+            Exit::Nobody { ipa } => self.answer_nobody(ipa),
             Exit::NoSyndrome(ArmNisv { esr_iss, fault_ipa }) => {
                 self.board.refused(fault_ipa, esr_iss);
-                self.abort(fault_ipa, LeftFor::UnansweredAccess)
+                self.answer_nobody(fault_ipa)
             }
             Exit::Poisoned(met) => self.abort_by_poison(met),
             Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(RunEnd::PoweredOff),
@@ -281,7 +281,8 @@ impl Machine {
     /// Poisons the host memory behind the announced page; the guest stands at the announcement.
     fn poison(&mut self, cause: Cause, by: Poison) -> Result<(), String> {
         let poisoned = sigbus::expected(|| self.memory.poison(cause.page(), by));
-        // MADV_HWPOISON says so at once to the thread that asked. The guest has touched nothing yet: no abort.
+        // MADV_HWPOISON says so at once to the thread that asked. The guest has touched nothing yet: no abort. Advice stays
+        // to be taken.
         let _ = sigbus::met();
         poisoned?;
         self.board.poisoned(cause);
@@ -314,6 +315,20 @@ impl Machine {
         let (syndrome, address) = (self.read(Register::EsrEl1)?, self.read(Register::FarEl1)?);
         self.board.entered(cause, syndrome, address);
         Ok(())
+    }
+
+    /// Answers an access that nothing takes.
+    fn answer_nobody(&mut self, ipa: u64) -> Result<(), String> {
+        let Some(address) = self.memory.told_by_signal(ipa) else {
+            return self.abort(ipa, LeftFor::UnansweredAccess);
+        };
+        // From here on as where the host's kernel had sent it: the handler decides what it is.
+        sigbus::expected(|| sigbus::send_object_error(address))
+            .map_err(|error| format!("BUS_OBJERR: {error}"))?;
+        match sigbus::met() {
+            Some(met) => self.abort_by_poison(met),
+            None => Err("BUS_OBJERR was sent and not taken".into()),
+        }
     }
 
     /// Answers the guest's access to poisoned memory.

@@ -56,6 +56,7 @@ impl Renderer for Junit {
             }
             Event::Trigger(_)
             | Event::Injection(_)
+            | Event::Advice(_)
             | Event::Delivery(_)
             | Event::Abort(_)
             | Event::Tasks(_)

@@ -53,6 +53,7 @@ impl Renderer for Ktap {
             Event::ScenarioStarted(_)
             | Event::Trigger(_)
             | Event::Injection(_)
+            | Event::Advice(_)
             | Event::Delivery(_)
             | Event::Abort(_)
             | Event::Tasks(_)

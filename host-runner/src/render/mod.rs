@@ -7,7 +7,9 @@ mod text;
 
 use std::io::{self, Write};
 
-use crate::events::Event;
+use serde::Serialize;
+
+use crate::events::{Event, Level};
 
 /// A format of results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -44,9 +46,20 @@ pub fn renderer(format: Format) -> Box<dyn Renderer> {
 
 struct Ndjson;
 
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    level: Level,
+}
+
 impl Renderer for Ndjson {
     fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, event)?;
+        let line = Line {
+            event,
+            level: event.level(),
+        };
+        serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")
     }
 }

@@ -80,15 +80,15 @@ fn ndjson_comes_back_as_it_went() {
     assert_eq!(back, stream());
     assert!(text.starts_with(r#"{"event":"run-started","schema":1,"#));
     assert!(text.contains(
-        r#"{"event":"trigger","scenario":"load","step":0,"program":"load","slot":1,"checkpoint":1,"window":"checkpoint","page":"0x48123000","times":1}"#
+        r#"{"event":"trigger","scenario":"load","step":0,"program":"load","slot":1,"checkpoint":1,"window":"checkpoint","page":"0x48123000","times":1,"level":"info"}"#
     ));
-    assert!(
-        text.contains(r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1}"#)
-    );
+    assert!(text.contains(
+        r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1,"level":"notice"}"#
+    ));
     assert!(text.contains(r#""vector":"EL0 synchronous +0x400","cause":"synchronous","from":"el0","register":"esr","syndrome":"0x92000010""#));
     assert!(
         text.contains(
-            r#"{"event":"run-ended","passed":1,"failed":1,"skipped":1,"timed_out":0,"wall_ms":2500}"#
+            r#"{"event":"run-ended","passed":1,"failed":1,"skipped":1,"timed_out":0,"wall_ms":2500,"level":"error"}"#
         )
     );
 }

@@ -56,6 +56,14 @@ impl Renderer for Text {
             }
             Event::Trigger(trigger) => row(out, "trigger", &trigger_text(trigger)),
             Event::Injection(injection) => row(out, "injection", &injection_text(injection)),
+            Event::Advice(advice) => {
+                let (times, page) = (count(advice.times), &advice.page);
+                row(
+                    out,
+                    "advice",
+                    &format!("{times}the host tells of poison at {page} that nobody has touched"),
+                )
+            }
             Event::Delivery(given) => {
                 let esr = if given.esr == "0x0" {
                     String::new()
@@ -215,6 +223,13 @@ fn injection_text(injection: &Injected) -> String {
         ("hole", _) => "the page is taken out of stage 2".to_owned(),
         ("uffd", _) => "the memory behind the page is poisoned, by UFFDIO_POISON".to_owned(),
         ("hwpoison", _) => "the memory behind the page is poisoned, by MADV_HWPOISON".to_owned(),
+        ("hwpoison-early", _) => {
+            "the memory behind the page is taken offline by the host, which tells of it".to_owned()
+        }
+        ("bus-objerr", _) => "the page is gone, and an access is told as BUS_OBJERR".to_owned(),
+        ("bus-objerr-bare", _) => {
+            "the page is gone, and an access is told as BUS_OBJERR without an address".to_owned()
+        }
         ("read-only", _) => "the page can no longer be written".to_owned(),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),

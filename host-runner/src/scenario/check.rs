@@ -248,6 +248,9 @@ impl Checker {
             Route::Hole => Injection::Hole,
             Route::Uffd => Injection::Poison(Poison::Userfault),
             Route::HwPoison => Injection::Poison(Poison::MemoryFailure),
+            Route::BusObjErr => Injection::Poison(Poison::ObjectError { addressed: true }),
+            Route::BusObjErrBare => Injection::Poison(Poison::ObjectError { addressed: false }),
+            Route::HwPoisonEarly => Injection::Poison(Poison::AnnouncedMemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
             Route::SError => Injection::SError {
                 syndrome: raw.syndrome.as_ref().map(|syndrome| {

@@ -64,6 +64,9 @@ impl Checker {
             end,
             console: raw.console,
             retired: u64::from(retired),
+            advised: raw
+                .advised
+                .map(|advised| u64::from(self.ranged(Some(&advised), "advised", 0..=1_000_000, 0))),
             aborts,
             tasks,
             restarts,

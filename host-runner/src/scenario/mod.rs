@@ -151,6 +151,8 @@ pub struct Expect {
     pub console: Vec<String>,
     /// Frames retired at the end.
     pub retired: u64,
+    /// Pages that the host tells of before anyone touches them, where that is judged.
+    pub advised: Option<u64>,
     /// The aborts in the journal, in order, and none beside them.
     pub aborts: Vec<ExpectedAbort>,
     /// Final states by program.

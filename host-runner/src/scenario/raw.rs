@@ -58,6 +58,7 @@ pub(super) struct RawExpect {
     #[serde(default)]
     pub(super) console: Vec<String>,
     pub(super) retired: Option<Number>,
+    pub(super) advised: Option<Number>,
     #[serde(default)]
     pub(super) abort: Vec<Spanned<RawAbort>>,
     #[serde(default)]

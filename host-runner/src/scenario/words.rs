@@ -170,18 +170,24 @@ pub(crate) enum Route {
     Registers,
     Uffd,
     HwPoison,
+    HwPoisonEarly,
+    BusObjErr,
+    BusObjErrBare,
     ReadOnly,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
+        self.needs_host() || matches!(self, Self::Hole | Self::ReadOnly)
     }
 
     /// Whether it needs host memory behind the guest's, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
-        matches!(self, Self::Uffd | Self::HwPoison)
+        matches!(
+            self,
+            Self::Uffd | Self::HwPoison | Self::HwPoisonEarly | Self::BusObjErr | Self::BusObjErrBare
+        )
     }
 }
 
@@ -192,6 +198,9 @@ impl Word for Route {
         ("registers", Self::Registers),
         ("uffd", Self::Uffd),
         ("hwpoison", Self::HwPoison),
+        ("hwpoison-early", Self::HwPoisonEarly),
+        ("bus-objerr", Self::BusObjErr),
+        ("bus-objerr-bare", Self::BusObjErrBare),
         ("read-only", Self::ReadOnly),
     ];
 }

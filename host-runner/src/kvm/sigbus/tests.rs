@@ -5,24 +5,8 @@ use super::*;
 
 const MEMORY: Range<usize> = 0x7000_0000_0000..0x7000_0400_0000;
 
-/// Sends a SIGBUS with this code, address and length to this thread.
 fn send(code: i32, address: usize, shift: i16) {
-    let mut info = [0_u64; 16];
-    info[0] = libc::SIGBUS as u64;
-    info[1] = u64::from(code.cast_unsigned());
-    info[2] = address as u64;
-    info[3] = u64::from(shift.cast_unsigned());
-    // SAFETY: the call reads 128 bytes of siginfo, which is what is there; a process may send itself any.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            libc::getpid(),
-            libc::gettid(),
-            libc::SIGBUS,
-            info.as_ptr(),
-        )
-    };
-    assert_eq!(sent, 0, "{}", io::Error::last_os_error());
+    super::send(code, address, shift).unwrap();
 }
 
 /// Which signal ends a child that does this; `None` when it ends by itself.
@@ -54,7 +38,7 @@ fn each_code_is_told_from_the_others_and_what_is_not_the_guests_is_passed_on() {
         assert_eq!(met(), Some(Met { offset: Some(0x5000) }));
         assert_eq!((met(), advice()), (None, None), "once");
     }
-    expected(|| send(BUS_OBJERR, 0, 0));
+    expected(|| send_object_error(0)).unwrap();
     assert_eq!(met(), Some(Met { offset: None }), "without an address");
 
     // Advice is no abort, whether or not the guest runs.
