@@ -94,6 +94,15 @@ impl Memory {
         Ok(())
     }
 
+    /// Opens what [`Poison::Userfault`] needs: the sandbox does not let it be opened once the guest runs.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn prepare(&mut self) -> Result<(), String> {
+        self.userfault = Some(Userfault::open().map_err(|error| format!("userfaultfd: {error}"))?);
+        Ok(())
+    }
+
     /// Poisons the host memory behind a page. The vCPU stands still meanwhile, and it is its thread that asks.
     ///
     /// # Errors
@@ -116,13 +125,10 @@ impl Memory {
                 unsafe { poison::by_memory_failure(host) }.map_err(|error| format!("MADV_HWPOISON: {error}"))
             }
             Poison::Userfault => {
-                if self.userfault.is_none() {
-                    self.userfault =
-                        Some(Userfault::open().map_err(|error| format!("userfaultfd: {error}"))?);
-                }
-                let Some(userfault) = &self.userfault else {
-                    return Err("no userfaultfd".into());
-                };
+                let userfault = self
+                    .userfault
+                    .as_ref()
+                    .ok_or("no userfaultfd was opened before")?;
                 // SAFETY: as above.
                 unsafe { userfault.poison(host) }.map_err(|error| format!("UFFDIO_POISON: {error}"))
             }

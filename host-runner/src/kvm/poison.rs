@@ -12,12 +12,10 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::slots::PAGE;
+use super::uapi::{UFFDIO_API, UFFDIO_POISON, UFFDIO_REGISTER};
 use crate::backend::Missing;
 
-// [Linux `include/uapi/linux/userfaultfd.h`] All of these are `_IOWR(0xAA, n, size)`.
-const UFFDIO_API: u32 = 0xc018_aa3f;
-const UFFDIO_REGISTER: u32 = 0xc020_aa00;
-const UFFDIO_POISON: u32 = 0xc020_aa08;
+// [Linux `include/uapi/linux/userfaultfd.h`]
 const UFFD_API: u64 = 0xaa;
 const UFFD_FEATURE_POISON: u64 = 1 << 14;
 const UFFDIO_REGISTER_MODE_MISSING: u64 = 1;
