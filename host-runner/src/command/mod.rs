@@ -98,6 +98,13 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Say what this host can do, and what each missing thing costs
     Doctor(doctor::DoctorArguments),
+    /// Try in the sandbox of a vCPU's thread what it forbids; `seawall doctor` runs this
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    SandboxProbe {
+        /// What is tried
+        probe: crate::kvm::sandbox::probe::Probe,
+    },
 }
 
 /// Runs the command line.
@@ -116,6 +123,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
         Command::Doctor(arguments) => doctor::doctor(arguments),
+        #[cfg(target_os = "linux")]
+        Command::SandboxProbe { probe } => match probe.run() {
+            Ok(()) => Exit::Pass,
+            Err(error) => {
+                eprintln!("seawall: {error}");
+                Exit::Environment
+            }
+        },
     };
     exit.into()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::host::{
-    Answers, Artefact, Backends, Device, Host, LabKernel, MemoryFailure, Offer, Qemu, Userfaultfd,
+    Answers, Artefact, Backends, Device, Host, LabKernel, MemoryFailure, Offer, Qemu, Sandbox, Userfaultfd,
 };
 use crate::lab::Lab;
 use crate::run::place::PlaceArguments;
@@ -34,6 +34,7 @@ pub fn gather(place: &PlaceArguments) -> Host {
         sys_admin: fs::read_to_string("/proc/self/status")
             .ok()
             .and_then(|status| sys_admin(&status)),
+        sandbox: sandbox(),
         qemu: qemu(),
         lab_kernel: lab_kernel(place, &folder),
         guest: artefact(place.image()),
@@ -104,6 +105,26 @@ fn sys_admin(status: &str) -> Option<bool> {
     let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     let set = u64::from_str_radix(set.trim(), 16).ok()?;
     Some(set & (1 << 21) != 0)
+}
+
+/// Each probe in a process of its own, which it has to end.
+#[cfg(target_os = "linux")]
+fn sandbox() -> Result<Sandbox, String> {
+    use crate::kvm::sandbox::probe::Probe;
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let mut found = Sandbox::default();
+    for probe in Probe::FORBIDDEN {
+        found.tried += 1;
+        if !probe.is_stopped(&program).map_err(|error| error.to_string())? {
+            found.let_through.push(format!("{probe:?}").to_lowercase());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sandbox() -> Result<Sandbox, String> {
+    Err(format!("{} has no seccomp", env::consts::OS))
 }
 
 /// Where the backends look for it too.

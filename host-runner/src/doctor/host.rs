@@ -23,6 +23,8 @@ pub struct Host {
     pub userfaultfd: Option<Userfaultfd>,
     /// Whether this process has CAP_SYS_ADMIN.
     pub sys_admin: Option<bool>,
+    /// The sandbox of a vCPU's thread, tried: what it let through that it must not; or why it could not be tried.
+    pub sandbox: Result<Sandbox, String>,
     /// QEMU for arm64.
     pub qemu: Option<Qemu>,
     /// The Linux Image that the lab boots.
@@ -96,6 +98,15 @@ pub struct MemoryFailure {
     pub early_kill: Option<bool>,
     /// `memory_failure_recovery`.
     pub recovery: Option<bool>,
+}
+
+/// The sandbox, tried.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sandbox {
+    /// How many forbidden things were tried.
+    pub tried: usize,
+    /// Those that did not end the process.
+    pub let_through: Vec<String>,
 }
 
 /// userfaultfd, as far as it can be told without making one.

@@ -91,7 +91,7 @@ fn system(host: &Host, scope: Scope) -> Vec<Row> {
 fn kvm(host: &Host) -> Vec<Row> {
     let mut rows = vec![device(host)];
     rows.extend(capabilities(host));
-    rows.extend([memory_failure(host), uffd(host), sys_admin(host)]);
+    rows.extend([memory_failure(host), uffd(host), sys_admin(host), sandbox(host)]);
     rows.extend(machine(host));
     if !host.is_arm64() {
         rows.iter_mut().for_each(|row| {
@@ -239,6 +239,21 @@ fn sys_admin(host: &Host) -> Row {
             "run as root, or: sudo setcap cap_sys_admin+ep target/seawall/seawall",
         ),
         None => row("not known: /proc/self/status does not say"),
+    }
+}
+
+fn sandbox(host: &Host) -> Row {
+    let row = |value: String| Row::new("sandbox", "sandbox", value);
+    let costs = "the backend kvm: a guest runs on a thread that may do nothing else, or not at all";
+    let fix = "boot a kernel with CONFIG_SECCOMP_FILTER, or use --backend lab";
+    match &host.sandbox {
+        Ok(found) if found.let_through.is_empty() => row(format!(
+            "yes: {} of {} forbidden system calls on a vCPU's thread end the process",
+            found.tried, found.tried
+        ))
+        .good(),
+        Ok(found) => row(format!("no: it lets through {}", found.let_through.join(", "))).bad(costs, fix),
+        Err(error) => row(format!("not known: {error}")).bad(costs, fix),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Hosts made by hand, and what is said of them.
 
 use super::host::{
-    Answers, Artefact, Backends, Device, Host, LabKernel, Machine, MemoryFailure, Offer, Qemu, Userfaultfd,
+    Answers, Artefact, Backends, Device, Host, LabKernel, Machine, MemoryFailure, Offer, Qemu, Sandbox,
+    Userfaultfd,
 };
 use super::{Route, Row, Rows, Scope, can_run, judge, text};
 use crate::backend::Missing;
@@ -48,6 +49,10 @@ fn server(release: &str, sea_to_user: bool) -> Host {
             device: true,
         }),
         sys_admin: Some(true),
+        sandbox: Ok(Sandbox {
+            tried: 9,
+            let_through: Vec::new(),
+        }),
         qemu: None,
         lab_kernel: None,
         guest: artefact("seawall.Image"),
@@ -207,8 +212,15 @@ fn each_host_lacks_what_it_lacks_and_nothing_else() {
         userfaultfd: None,
         ..arm64_7_2()
     };
+    let no_sandbox = Host {
+        sandbox: Ok(Sandbox {
+            tried: 9,
+            let_through: vec!["open".into()],
+        }),
+        ..arm64_7_2()
+    };
     let everything: Vec<&str> = EXISTING.into_iter().chain(PLANNED).collect();
-    let table: [Case<'_>; 10] = [
+    let table: [Case<'_>; 11] = [
         ("7.2", arm64_7_2(), true, &[], &[]),
         ("6.12", arm64_6_12(), true, &["cap-sea-to-user"], &["sea-exit"]),
         (
@@ -241,6 +253,7 @@ fn each_host_lacks_what_it_lacks_and_nothing_else() {
             &["memory-failure", "uffd-poison"],
             &["uffd", "hwpoison"],
         ),
+        ("no sandbox", no_sandbox, true, &["sandbox"], &[]),
         (
             "no permission",
             without_kvm(Device::Denied, "sudo usermod"),

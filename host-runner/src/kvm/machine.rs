@@ -8,6 +8,7 @@ use kvm_bindings::{
     kvm_vcpu_init,
 };
 use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
+use seawall_replay::plan::Injection;
 
 use super::board::{Board, PORT, UART};
 use super::memory::{self, Memory};
@@ -95,7 +96,12 @@ impl Machine {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
+        let mut memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
+        for step in request.plan.steps() {
+            if let Injection::Poison(by) = step.injection {
+                memory.prepare(by)?;
+            }
+        }
         let entry = memory.load_image(request.image)?;
         let tree = memory.load_tree(&tree(request)?)?;
 

@@ -99,6 +99,25 @@ impl Memory {
         Ok(())
     }
 
+    /// Opens what this needs: the sandbox does not let it be opened once the guest runs.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn prepare(&mut self, by: Poison) -> Result<(), String> {
+        match by {
+            Poison::Userfault if self.userfault.is_none() => {
+                let userfault = Userfault::open().map_err(|error| format!("userfaultfd: {error}"))?;
+                self.userfault = Some(userfault);
+            }
+            Poison::AnnouncedMemoryFailure if self.offline.is_none() => {
+                let offline = Offline::open().map_err(|error| format!("taking memory offline: {error}"))?;
+                self.offline = Some(offline);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Poisons the host memory behind a page. The vCPU stands still meanwhile, and it is its thread that asks.
     ///
     /// # Errors
@@ -121,13 +140,7 @@ impl Memory {
                 unsafe { poison::by_memory_failure(host) }.map_err(|error| format!("MADV_HWPOISON: {error}"))
             }
             Poison::AnnouncedMemoryFailure => {
-                if self.offline.is_none() {
-                    self.offline =
-                        Some(Offline::open().map_err(|error| format!("taking memory offline: {error}"))?);
-                }
-                let Some(offline) = &self.offline else {
-                    return Err("memory cannot be taken offline".into());
-                };
+                let offline = self.offline.as_ref().ok_or("nothing was opened for it before")?;
                 // SAFETY: as above.
                 unsafe { offline.poison(host) }.map_err(|error| format!("hard_offline_page: {error}"))
             }
@@ -136,13 +149,10 @@ impl Memory {
                 self.open(page)
             }
             Poison::Userfault => {
-                if self.userfault.is_none() {
-                    self.userfault =
-                        Some(Userfault::open().map_err(|error| format!("userfaultfd: {error}"))?);
-                }
-                let Some(userfault) = &self.userfault else {
-                    return Err("no userfaultfd".into());
-                };
+                let userfault = self
+                    .userfault
+                    .as_ref()
+                    .ok_or("no userfaultfd was opened before")?;
                 // SAFETY: as above.
                 unsafe { userfault.poison(host) }.map_err(|error| format!("UFFDIO_POISON: {error}"))
             }

@@ -2,8 +2,8 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
-//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
-//! (what poisons host memory), `sigbus` (what the host then says).
+//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for),
+//! `kick` (what gets it out again), `poison` (what poisons host memory), `sigbus` (what the host then says).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -18,12 +18,15 @@ mod poison;
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod slots;
-#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg(any(test, target_os = "linux"))]
 #[cfg_attr(
     not(all(target_arch = "aarch64", target_os = "linux")),
     expect(dead_code, reason = "KVM's numbers are used where KVM is")
 )]
 mod uapi;
+
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod host;
@@ -76,6 +79,9 @@ impl Backend for Kvm {
         use crate::backend::RunEnd;
         use seawall_replay::plan::{Injection, Poison};
 
+        if let Some(missing) = sandbox::missing() {
+            return Err(missing);
+        }
         let begin = std::time::Instant::now();
         let nothing = |reason| Run {
             end: RunEnd::Stuck(reason),

@@ -8,18 +8,18 @@
     expect(dead_code, reason = "memory is poisoned where KVM is")
 )]
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 
 use super::slots::PAGE;
+use super::uapi::{UFFDIO_API, UFFDIO_POISON, UFFDIO_REGISTER};
 use crate::backend::Missing;
 
-// [Linux `include/uapi/linux/userfaultfd.h`] All of these are `_IOWR(0xAA, n, size)`.
-const UFFDIO_API: u32 = 0xc018_aa3f;
-const UFFDIO_REGISTER: u32 = 0xc020_aa00;
-const UFFDIO_POISON: u32 = 0xc020_aa08;
+// [Linux `include/uapi/linux/userfaultfd.h`]
 const UFFD_API: u64 = 0xaa;
 const UFFD_FEATURE_POISON: u64 = 1 << 14;
 const UFFDIO_REGISTER_MODE_MISSING: u64 = 1;
@@ -49,10 +49,12 @@ unsafe fn advise(page: *mut u8, advice: libc::c_int) -> io::Result<()> {
 
 /// Takes host pages offline as a patrol scrubber's find would: nobody is touching them, and with the early-kill policy
 /// their owner is told at once.
+///
+/// It has a thread of its own, for which the policy is set: the sandbox lets a vCPU's thread do neither.
 #[derive(Debug)]
 pub(super) struct Offline {
-    frames: File,
-    pages: File,
+    ask: Sender<usize>,
+    answers: Receiver<io::Result<()>>,
 }
 
 /// [Linux `Documentation/ABI/testing/sysfs-memory-page-offline`]
@@ -63,36 +65,33 @@ const PRESENT: u64 = 1 << 63;
 const FRAME: u64 = (1 << 55) - 1;
 
 impl Offline {
-    /// Opens what it takes, and has this thread told of what it loses.
+    /// Opens what it takes.
     pub(super) fn open() -> io::Result<Self> {
         let named = |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-        let offline = Self {
-            frames: File::open(PAGEMAP).map_err(|error| named(PAGEMAP, error))?,
-            pages: OpenOptions::new()
-                .write(true)
-                .open(HARD_OFFLINE)
-                .map_err(|error| named(HARD_OFFLINE, error))?,
-        };
-        // SAFETY: the call takes integers alone; the policy is this thread's own and ends with it.
-        let set = unsafe {
-            libc::prctl(
-                libc::PR_MCE_KILL,
-                libc::PR_MCE_KILL_SET,
-                libc::PR_MCE_KILL_EARLY,
-                0,
-                0,
-            )
-        };
-        if set == 0 {
-            Ok(offline)
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        let frames = File::open(PAGEMAP).map_err(|error| named(PAGEMAP, error))?;
+        let mut pages = File::options();
+        let pages = pages
+            .write(true)
+            .open(HARD_OFFLINE)
+            .map_err(|error| named(HARD_OFFLINE, error))?;
+        let (ask, asked) = mpsc::channel();
+        let (answer, answers) = mpsc::channel();
+        thread::Builder::new().name("offline".into()).spawn(move || {
+            let policy = be_told_early();
+            for page in asked {
+                let policy = policy.as_ref().map_err(|error| io::Error::from(error.kind()));
+                let done = policy.and_then(|()| take_offline(&frames, &pages, page));
+                if answer.send(done).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { ask, answers })
     }
 
     /// What the route needs and this host lacks, if it lacks anything.
     pub(super) fn missing() -> Option<Missing> {
-        let error = OpenOptions::new().write(true).open(HARD_OFFLINE).err()?;
+        let error = File::options().write(true).open(HARD_OFFLINE).err()?;
         Some(Missing {
             what: format!("{HARD_OFFLINE}: {error}"),
             fix: "boot a kernel with CONFIG_MEMORY_FAILURE and CONFIG_MEMORY_HOTPLUG, run as root, or use --backend lab"
@@ -100,7 +99,7 @@ impl Offline {
         })
     }
 
-    /// Takes the page offline; what was in it is gone.
+    /// Takes the page offline; what was in it is gone. When this returns, the owner has been told.
     ///
     /// # Safety
     /// `page` must be aligned and in a private mapping, which nobody reads there any more.
@@ -108,18 +107,34 @@ impl Offline {
         // The page has to be there, and written to: the shared page of zeros is not to be lost.
         // SAFETY: the caller gives a page of its own.
         unsafe { page.write_volatile(0) };
-        let mut entry = [0; 8];
-        let at = (page.expose_provenance() as u64 / PAGE) * 8;
-        self.frames.read_exact_at(&mut entry, at)?;
-        let entry = u64::from_le_bytes(entry);
-        let frame = entry & FRAME;
-        if entry & PRESENT == 0 || frame == 0 {
-            return Err(io::Error::other(format!(
-                "{PAGEMAP} does not tell the page's frame"
-            )));
-        }
-        (&self.pages).write_all(format!("{:#x}", frame * PAGE).as_bytes())
+        let gone = || io::Error::other("the thread for it has ended");
+        self.ask.send(page.expose_provenance()).map_err(|_| gone())?;
+        self.answers.recv().map_err(|_| gone())?
     }
+}
+
+/// Has this thread told of memory that its process loses, before anyone touches it.
+fn be_told_early() -> io::Result<()> {
+    let (set, early) = (libc::PR_MCE_KILL_SET, libc::PR_MCE_KILL_EARLY);
+    // SAFETY: the call takes integers alone; the policy is this thread's own and ends with it.
+    match unsafe { libc::prctl(libc::PR_MCE_KILL, set, early, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes the frame offline that this process has at this address.
+fn take_offline(frames: &File, mut pages: &File, page: usize) -> io::Result<()> {
+    let mut entry = [0; 8];
+    frames.read_exact_at(&mut entry, (page / PAGE_BYTES * 8) as u64)?;
+    let entry = u64::from_le_bytes(entry);
+    let frame = entry & FRAME;
+    if entry & PRESENT == 0 || frame == 0 {
+        return Err(io::Error::other(format!(
+            "{PAGEMAP} does not tell the page's frame"
+        )));
+    }
+    pages.write_all(format!("{:#x}", frame * PAGE).as_bytes())
 }
 
 /// What the `hwpoison` route needs and this host lacks, if it lacks anything.

@@ -31,6 +31,28 @@ pub(crate) const KVM_EXIT_ARM_SEA: u32 = 41;
 /// Exit: a 64-byte load or store; carries an [`ArmNisv`] too.
 pub(crate) const KVM_EXIT_ARM_LDST64B: u32 = 42;
 
+// Ioctls: `_IO`, `_IOW` and `_IOR` of 0xae with the size of what follows.
+/// Runs the vCPU.
+pub(crate) const KVM_RUN: u32 = 0xae80;
+/// A memory slot, `struct kvm_userspace_memory_region`.
+pub(crate) const KVM_SET_USER_MEMORY_REGION: u32 = 0x4020_ae46;
+/// `struct kvm_one_reg`.
+pub(crate) const KVM_GET_ONE_REG: u32 = 0x4010_aeab;
+/// `struct kvm_one_reg`.
+pub(crate) const KVM_SET_ONE_REG: u32 = 0x4010_aeac;
+/// [`VcpuEvents`].
+pub(crate) const KVM_GET_VCPU_EVENTS: u32 = 0x8040_ae9f;
+/// [`VcpuEvents`].
+pub(crate) const KVM_SET_VCPU_EVENTS: u32 = 0x4040_aea0;
+
+// [Linux `include/uapi/linux/userfaultfd.h`] Ioctls: `_IOWR(0xaa, n, size)`.
+/// `struct uffdio_api`.
+pub(crate) const UFFDIO_API: u32 = 0xc018_aa3f;
+/// `struct uffdio_register`.
+pub(crate) const UFFDIO_REGISTER: u32 = 0xc020_aa00;
+/// `struct uffdio_poison`.
+pub(crate) const UFFDIO_POISON: u32 = 0xc020_aa08;
+
 /// Flag of a memory slot: stores leave for user space.
 pub(crate) const KVM_MEM_READONLY: u32 = 1 << 1;
 

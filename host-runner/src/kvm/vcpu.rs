@@ -22,6 +22,7 @@ use super::kick;
 use super::machine::Machine;
 use super::memory;
 use super::registers;
+use super::sandbox;
 use super::sigbus::{self, Met};
 use super::uapi::{
     ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
@@ -138,7 +139,8 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
     let watched = machine
         .memory
         .host_range()
-        .and_then(|range| sigbus::Watch::new(range).map_err(|error| format!("SIGBUS: {error}")));
+        .and_then(|range| sigbus::Watch::new(range).map_err(|error| format!("SIGBUS: {error}")))
+        .and_then(|watch| sandbox::enter().map(|()| watch));
     let _watch = match watched {
         Ok(watch) => watch,
         Err(reason) => {

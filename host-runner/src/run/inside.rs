@@ -17,44 +17,68 @@ const IMAGE: &str = "/seawall.Image";
 const AROUND: Duration = Duration::from_secs(120);
 /// Lines of the lab's own that are kept for the case that it is lost.
 const KEPT_LINES: usize = 20;
+/// How the command inside ends when the sandbox ends it, as the lab's init gives it: 128 and SIGSYS, which is 31 on arm64
+/// Linux, whatever this host is.
+const KILLED_BY_SIGSYS: i32 = 128 + 31;
 
 pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output: &mut Output) {
-    let (arguments, files) = inner_command(scenarios);
-    let wall = scenarios
-        .iter()
-        .fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
-    eprintln!("seawall: the lab boots");
-    follow(started, scenarios, output, |line| {
-        lab.session(&arguments, &files, wall, line)
-    });
+    let mut started = Some(started);
+    let mut left = scenarios;
+    while !left.is_empty() {
+        let (arguments, files) = inner_command(left);
+        let wall = left
+            .iter()
+            .fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
+        eprintln!("seawall: the lab boots");
+        left = follow(&mut started, left, output, |line| {
+            lab.session(&arguments, &files, wall, line)
+        });
+    }
 }
 
-/// Takes what a session says, and gives every scenario a verdict, also those that it left out.
-fn follow(
-    started: RunStarted,
-    scenarios: &[Scenario],
+/// Takes what a session says, and gives every scenario a verdict, also those that it left out; but for those behind one
+/// in which the sandbox ended the command inside: they are given back, to be run without it.
+fn follow<'a>(
+    started: &mut Option<RunStarted>,
+    scenarios: &'a [Scenario],
     output: &mut Output,
     session: impl FnOnce(&mut dyn FnMut(Line<'_>)) -> Result<SessionEnd, Missing>,
-) {
+) -> &'a [Scenario] {
     let mut listener = Listener {
-        started: Some(started),
+        started: started.take(),
         scenarios,
         output,
         last: Vec::new(),
     };
     let end = session(&mut |line| listener.line(line));
-    let Listener { started, last, .. } = listener;
-    if let Some(started) = started {
-        output.event(Event::RunStarted(started));
+    let Listener {
+        started: unsaid,
+        last,
+        ..
+    } = listener;
+    if let Some(unsaid) = unsaid {
+        output.event(Event::RunStarted(unsaid));
     }
     let reason = match end {
+        Ok(SessionEnd::Exited(KILLED_BY_SIGSYS)) => {
+            // They are run in order, so it was in the first that has no verdict.
+            let unreported = |scenario: &Scenario| !output.has_reported(&scenario.name);
+            let Some(at) = scenarios.iter().position(unreported) else {
+                return &[];
+            };
+            let (done, behind) = scenarios.split_at(at + 1);
+            done.last().into_iter().for_each(|scenario| {
+                output.event(Event::Verdict(killed(scenario)));
+            });
+            return behind;
+        }
         Ok(SessionEnd::Exited(code)) => format!("the command inside ended with code {code} and left it out"),
         Ok(SessionEnd::Lost(seen)) => format!("the lab was lost: {}", escape::text(&seen)),
         Err(missing) => {
             for scenario in scenarios {
                 output.event(Event::Skipped(skipped(scenario, &missing)));
             }
-            return;
+            return &[];
         }
     };
     let mut first = true;
@@ -66,6 +90,7 @@ fn follow(
             output.event(Event::Verdict(lost(scenario, &reason)));
         }
     }
+    &[]
 }
 
 /// The command inside, and the files it needs. What runs there is exactly what was read here: each scenario goes in as
@@ -92,16 +117,30 @@ fn inner_command(scenarios: &[Scenario]) -> (Vec<String>, Vec<(String, Vec<u8>)>
 }
 
 fn lost(scenario: &Scenario, reason: &str) -> Verdict {
+    failed(scenario, "lab", "the lab", "a verdict", reason)
+}
+
+fn killed(scenario: &Scenario) -> Verdict {
+    failed(
+        scenario,
+        "sandbox",
+        "the vCPU's thread",
+        "the system calls of its list alone",
+        "another one: the runner was killed by SIGSYS",
+    )
+}
+
+fn failed(scenario: &Scenario, check: &str, at: &str, expected: &str, got: &str) -> Verdict {
     Verdict {
         scenario: scenario.name.clone(),
         verdict: Outcome::Fail,
         wall_ms: 0,
         aborts: 0,
         findings: vec![Finding {
-            check: "lab".into(),
-            at: "the lab".into(),
-            expected: "a verdict".into(),
-            got: reason.to_owned(),
+            check: check.into(),
+            at: at.into(),
+            expected: expected.into(),
+            got: got.to_owned(),
         }],
     }
 }

@@ -18,10 +18,13 @@ fn scenarios(names: &[&str]) -> Vec<Scenario> {
 fn played(names: &[&str], lines: &[&str], end: Result<SessionEnd, Missing>) -> (Exit, String) {
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
-    follow(run_started(names.len()), &scenarios(names), &mut output, |line| {
+    let scenarios = scenarios(names);
+    let started = &mut Some(run_started(names.len()));
+    let behind = follow(started, &scenarios, &mut output, |line| {
         lines.iter().for_each(|text| line(Line::Out(text)));
         end
     });
+    assert!(behind.is_empty() && started.is_none());
     (output.finish(), buffer.text())
 }
 
@@ -97,4 +100,29 @@ fn a_lab_that_cannot_start_is_skipped() {
         report.contains("ok 2 store # SKIP no QEMU (get it)\n"),
         "{report}"
     );
+}
+
+#[test]
+fn what_the_sandbox_kills_is_failed_by_name_and_the_rest_runs() {
+    let buffer = Buffer::default();
+    let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
+    let scenarios = scenarios(&["load", "pair", "store"]);
+    let mut started = Some(run_started(3));
+    let mut sessions = vec![(vec![], 0), (vec![PASS], 128 + 31)];
+    let mut left = scenarios.as_slice();
+    while let Some((lines, code)) = sessions.pop() {
+        left = follow(&mut started, left, &mut output, |line| {
+            lines.iter().for_each(|text| line(Line::Out(text)));
+            Ok(SessionEnd::Exited(code))
+        });
+        let names: Vec<_> = left.iter().map(|scenario| scenario.name.as_str()).collect();
+        assert_eq!(names, if code == 0 { vec![] } else { vec!["store"] });
+    }
+    assert_eq!(output.finish(), Exit::Fail);
+    let report = buffer.text();
+    assert!(
+        report.contains("the runner was killed by SIGSYS\nnot ok 2 pair\n"),
+        "{report}"
+    );
+    assert!(report.contains("left it out\nnot ok 3 store\n"), "{report}");
 }
