@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `run-started` | once, first |
 //! | `scenario-started` | before each scenario that runs |
-//! | `trigger`, `injection`, `delivery`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
+//! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `tasks` | how the tasks stood at the end |
 //! | `console` | each line of the guest's console |
 //! | `verdict` or `skipped` | once for each scenario |
@@ -36,6 +36,8 @@ pub enum Event {
     Injection(Injected),
     /// The replayer itself gave the guest a synchronous abort. Some are given by hardware or KVM, without this event.
     Delivery(Delivery),
+    /// A page whose poison the guest met is out of stage 2 from then on.
+    KeptOut(KeptOut),
     /// The guest's journal has an abort.
     Abort(Box<Abort>),
     /// How the tasks stood at the end.
@@ -119,7 +121,7 @@ pub struct Trigger {
 pub struct Injected {
     /// The scenario.
     pub scenario: String,
-    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`.
+    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`, `mend`.
     pub route: String,
     /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
     /// used.
@@ -138,6 +140,17 @@ pub struct Delivery {
     /// FAR as the replayer saw it.
     pub far: String,
     /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// A page that is kept out of stage 2 for good.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeptOut {
+    /// The scenario.
+    pub scenario: String,
+    /// The page, by its IPA; of several, the first.
+    pub page: String,
+    /// How many pages in a row.
     pub times: u32,
 }
 

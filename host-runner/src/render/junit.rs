@@ -57,6 +57,7 @@ impl Renderer for Junit {
             Event::Trigger(_)
             | Event::Injection(_)
             | Event::Delivery(_)
+            | Event::KeptOut(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Measure(_) => {}

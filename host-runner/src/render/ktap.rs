@@ -54,6 +54,7 @@ impl Renderer for Ktap {
             | Event::Trigger(_)
             | Event::Injection(_)
             | Event::Delivery(_)
+            | Event::KeptOut(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Console(_)

@@ -171,17 +171,21 @@ pub(crate) enum Route {
     Uffd,
     HwPoison,
     ReadOnly,
+    Mend,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
+        matches!(
+            self,
+            Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly | Self::Mend
+        )
     }
 
-    /// Whether it needs host memory behind the guest's, which the shim does not have.
+    /// Whether it needs host memory or memory slots behind the guest's, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
-        matches!(self, Self::Uffd | Self::HwPoison)
+        matches!(self, Self::Uffd | Self::HwPoison | Self::Mend)
     }
 }
 
@@ -193,6 +197,7 @@ impl Word for Route {
         ("uffd", Self::Uffd),
         ("hwpoison", Self::HwPoison),
         ("read-only", Self::ReadOnly),
+        ("mend", Self::Mend),
     ];
 }
 
