@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `run-started` | once, first |
 //! | `scenario-started` | before each scenario that runs |
-//! | `trigger`, `injection`, `delivery`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
+//! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
 //! | `console` | each line of the guest's console |
@@ -40,6 +40,8 @@ pub enum Event {
     Advice(Advice),
     /// The replayer itself gave the guest a synchronous abort. Some are given by hardware or KVM, without this event.
     Delivery(Delivery),
+    /// A page whose poison the guest met is out of stage 2 from then on.
+    KeptOut(KeptOut),
     /// The guest's journal has an abort.
     Abort(Box<Abort>),
     /// How the tasks stood at the end.
@@ -77,7 +79,7 @@ impl Event {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Injection(_) | Self::Delivery(_) | Self::Skipped(_) => Level::Notice,
+            Self::Injection(_) | Self::Delivery(_) | Self::KeptOut(_) | Self::Skipped(_) => Level::Notice,
             Self::Advice(_) => Level::Warning,
             Self::Abort(abort) => match abort.decision.as_str() {
                 "carry-on" => Level::Warning,
@@ -167,7 +169,7 @@ pub struct Injected {
     /// The scenario.
     pub scenario: String,
     /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`,
-    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`.
+    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`, `mend`.
     pub route: String,
     /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
     /// used.
@@ -199,6 +201,17 @@ pub struct Delivery {
     /// FAR as the replayer saw it.
     pub far: String,
     /// How many equal ones in a row.
+    pub times: u32,
+}
+
+/// A page that is kept out of stage 2 for good.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeptOut {
+    /// The scenario.
+    pub scenario: String,
+    /// The page, by its IPA; of several, the first.
+    pub page: String,
+    /// How many pages in a row.
     pub times: u32,
 }
 

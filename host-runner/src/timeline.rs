@@ -8,7 +8,8 @@ use seawall_replay::transcript::{Event as Transcribed, What};
 use crate::backend::Run;
 use crate::escape;
 use crate::events::{
-    Abort, Advice, Console, Delivery, Event, Finding, Injected, Outcome, Task, Tasks, Trigger, Verdict,
+    Abort, Advice, Console, Delivery, Event, Finding, Injected, KeptOut, Outcome, Task, Tasks, Trigger,
+    Verdict,
 };
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
@@ -72,6 +73,7 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
 struct Pattern {
     injection: Option<(What, Option<u16>, u16, u64)>,
     delivered: Option<(u64, u64)>,
+    kept_out: bool,
     abort: Option<(u8, u8, u64, u64, u8, u8, bool)>,
 }
 
@@ -82,6 +84,7 @@ impl Pattern {
                 .injection
                 .map(|event| (event.what, event.step, event.number, event.syndrome)),
             delivered: incident.delivered.map(|event| (event.syndrome, event.address)),
+            kept_out: incident.kept_out.is_some(),
             abort: incident.abort.map(|(_, Recorded { record, .. })| {
                 let syndrome = record.esr ^ record.disr.rotate_left(1);
                 let (severity, decision) = (record.severity as u8, record.decision as u8);
@@ -106,6 +109,7 @@ fn repeat(kept: &mut Event, again: &Event) {
         (Event::Injection(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Advice(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Delivery(kept), _) => kept.times = kept.times.saturating_add(1),
+        (Event::KeptOut(kept), _) => kept.times = kept.times.saturating_add(1),
         (Event::Abort(kept), Event::Abort(again)) => {
             kept.times = kept.times.saturating_add(1);
             kept.cost = kept.cost.max(again.cost);
@@ -123,6 +127,7 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         let (route, has_syndrome) = match injection.what {
             What::Poisoned => (poison_route(scenario, injection), false),
             What::Protected => ("read-only", false),
+            What::Mended => ("mend", false),
             // Bit 63 says that the replayer's default was used.
             What::Pended => ("serror", injection.syndrome >> 63 == 0),
             What::Entered => ("registers", true),
@@ -148,6 +153,13 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             scenario: name(),
             esr,
             far,
+            times: 1,
+        }));
+    }
+    if let Some(page) = &incident.kept_out {
+        events.push(Event::KeptOut(KeptOut {
+            scenario: name(),
+            page: hex(page.ipa),
             times: 1,
         }));
     }

@@ -7,7 +7,7 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 10 mend |
 //! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
@@ -56,6 +56,9 @@ pub enum Injection {
     Poison(Poison),
     /// The announced page can be read and no longer written: every store to it becomes a synchronous external abort.
     ReadOnly,
+    /// The announced page, which was taken out or made read-only before, is as it was again. Only a replayer on a host
+    /// gives pages back.
+    Mend,
 }
 
 /// What poisons host memory.
@@ -85,6 +88,7 @@ impl Injection {
             Self::Abort { .. } => What::Entered,
             Self::Poison(_) => What::Poisoned,
             Self::ReadOnly => What::Protected,
+            Self::Mend => What::Mended,
         }
     }
 }
@@ -139,7 +143,8 @@ impl Step {
             Injection::Hole
             | Injection::SError { syndrome: None }
             | Injection::Poison(_)
-            | Injection::ReadOnly => true,
+            | Injection::ReadOnly
+            | Injection::Mend => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
             Injection::Abort { esr, far } => {
                 is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
@@ -282,6 +287,7 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (4, 3) => Injection::Poison(Poison::ObjectError { addressed: true }),
         (4, 4) => Injection::Poison(Poison::ObjectError { addressed: false }),
         (5, 0) => Injection::ReadOnly,
+        (10, 0) => Injection::Mend,
         _ => return None,
     };
     let step = Step {
@@ -309,6 +315,7 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Poison(Poison::ObjectError { addressed: true }) => (4, 3, 0, 0),
         Injection::Poison(Poison::ObjectError { addressed: false }) => (4, 4, 0, 0),
         Injection::ReadOnly => (5, 0, 0, 0),
+        Injection::Mend => (10, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;
@@ -419,6 +426,7 @@ mod tests {
                 [4, 4],
             ),
             (Injection::ReadOnly, [5, 0]),
+            (Injection::Mend, [10, 0]),
         ] {
             let step = Step { injection, ..HOLE };
             let mut buffer = [0xaa; MAX_BYTES];

@@ -115,6 +115,12 @@ pub fn load(address: u64) -> u64 {
     value
 }
 
+/// Stores eight bytes by one STR.
+pub fn store(address: u64, value: u64) {
+    // SAFETY: callers give an address inside one of their own pages, of which the compiler knows nothing.
+    unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack)) };
+}
+
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     call(calls::EXIT, 101, 0, 0);

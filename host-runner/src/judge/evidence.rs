@@ -55,12 +55,14 @@ pub struct Evidence {
     pub booted: Option<u64>,
     /// The guest's own words about its end.
     pub ends: Vec<End>,
-    /// Pages taken away, poisoned or made read-only, SErrors pended and aborts entered, in order.
+    /// Pages taken away, poisoned, made read-only or given back, SErrors pended and aborts entered, in order.
     pub injections: Vec<Event>,
     /// Synchronous aborts that the replayer itself gave.
     pub delivered: Vec<Event>,
     /// Poison that the host told of before anyone touched it.
     pub advised: Vec<Event>,
+    /// Pages whose poison was met, and which are kept out of stage 2 since.
+    pub kept_out: Vec<Event>,
     /// Port accesses that no register takes.
     pub refused: Vec<Event>,
     /// What the replayer had no answer to.
@@ -74,10 +76,14 @@ impl Evidence {
         let mut evidence = Self::default();
         for event in &run.events {
             match event.what {
-                What::Opened | What::Poisoned | What::Protected | What::Pended | What::Entered => {
-                    evidence.injections.push(*event)
-                }
+                What::Opened
+                | What::Poisoned
+                | What::Protected
+                | What::Pended
+                | What::Entered
+                | What::Mended => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
+                What::KeptOut => evidence.kept_out.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),

@@ -14,6 +14,8 @@ pub struct Incident {
     pub injection: Option<Event>,
     /// The abort as the replayer gave it; hardware and KVM give some by themselves.
     pub delivered: Option<Event>,
+    /// The page is kept out of stage 2 since.
+    pub kept_out: Option<Event>,
     /// The record, and its place among the aborts, counted from zero.
     pub abort: Option<(usize, Recorded)>,
 }
@@ -27,6 +29,7 @@ pub struct Incident {
 pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     let mut open: Vec<Option<Event>> = evidence.injections.iter().copied().map(Some).collect();
     let mut delivered: Vec<Option<Event>> = evidence.delivered.iter().copied().map(Some).collect();
+    let mut kept_out: Vec<Option<Event>> = evidence.kept_out.iter().copied().map(Some).collect();
     let mut incidents = Vec::new();
     // First every abort that has an injection by the very task it charges; what is left over goes by order.
     let mut answers: Vec<Option<Event>> = Vec::with_capacity(evidence.aborts.len());
@@ -39,17 +42,21 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     for (index, (abort, answer)) in evidence.aborts.iter().zip(answers).enumerate() {
         let injection = answer.or_else(|| take(&mut open, |event| can_answer(abort, event)));
         let given = injection.and_then(|injection| delivery(&mut delivered, &injection));
+        let out = injection.and_then(|injection| take(&mut kept_out, |event| is_of(event, &injection)));
         incidents.push(Incident {
             injection,
             delivered: given,
+            kept_out: out,
             abort: Some((index, *abort)),
         });
     }
     for injection in open.into_iter().flatten() {
         let given = delivery(&mut delivered, &injection);
+        let out = take(&mut kept_out, |event| is_of(event, &injection));
         incidents.push(Incident {
             injection: Some(injection),
             delivered: given,
+            kept_out: out,
             abort: None,
         });
     }
@@ -80,6 +87,11 @@ fn delivery(delivered: &mut [Option<Event>], injection: &Event) -> Option<Event>
         }
         _ => None,
     }
+}
+
+/// Whether a page is kept out for what this injection did to it.
+fn is_of(kept_out: &Event, injection: &Event) -> bool {
+    injection.what == What::Poisoned && kept_out.ipa >> 12 == injection.ipa >> 12
 }
 
 fn take(events: &mut [Option<Event>], wanted: impl Fn(&Event) -> bool) -> Option<Event> {

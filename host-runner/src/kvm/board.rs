@@ -53,6 +53,9 @@ pub(crate) enum Answer {
     Poison(Cause, Poison),
     /// Make the announced page, which is in memory, read-only; then say so with [`Board::protected`].
     Protect(Cause),
+    /// Give the announced page, which is in memory, back as it was; then say so with [`Board::mended`] or, where there was
+    /// nothing to give back, with [`Board::not_mended`].
+    Mend(Cause),
 }
 
 impl Cause {
@@ -152,7 +155,8 @@ impl Board {
                     Injection::Hole if self.has(cause) => Answer::Open(cause),
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
-                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly => {
+                    Injection::Mend if self.has(cause) => Answer::Mend(cause),
+                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly | Injection::Mend => {
                         self.note(Event {
                             ipa: offset,
                             syndrome: value,
@@ -213,6 +217,33 @@ impl Board {
     /// The page of this cause is read-only now.
     pub(crate) fn protected(&mut self, cause: Cause) {
         self.changed(What::Protected, cause);
+    }
+
+    /// The page of this cause is as it was again.
+    pub(crate) fn mended(&mut self, cause: Cause) {
+        self.pages.remove(&cause.page());
+        self.note(Event {
+            ipa: cause.page(),
+            ..event(What::Mended, cause)
+        });
+    }
+
+    /// The page of this cause was neither a hole nor read-only, or is poisoned.
+    pub(crate) fn not_mended(&mut self, cause: Cause) {
+        self.note(Event {
+            syndrome: cause.page(),
+            ..event(What::Refused, cause)
+        });
+    }
+
+    /// The page at this address is kept out of stage 2 from now on.
+    pub(crate) fn kept_out(&mut self, page: u64) {
+        let blank = Event::of(What::KeptOut);
+        let of_page = self
+            .pages
+            .get(&page)
+            .map_or(blank, |cause| event(What::KeptOut, *cause));
+        self.note(Event { ipa: page, ..of_page });
     }
 
     fn changed(&mut self, what: What, cause: Cause) {

@@ -89,6 +89,33 @@ impl Memory {
         self.change(changes)
     }
 
+    /// Gives a page back that is a hole or read-only; false when it is neither, or poisoned. The vCPU stands still meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn mend(&mut self, page: u64) -> Result<bool, String> {
+        if self.poisoned.contains(&page) {
+            return Ok(false);
+        }
+        let changes = self.layout.close(page);
+        let is_changed = changes.as_ref().is_ok_and(|changes| !changes.is_empty());
+        self.change(changes).map(|()| is_changed)
+    }
+
+    /// Makes a hole for good of a page whose host memory is poisoned; false when no slot is left for it, or it is a hole
+    /// already. The vCPU stands still meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn keep_out(&mut self, page: u64) -> Result<bool, String> {
+        // Its memory may be poisoned by others than this runner too. What is a hole is mended no more.
+        self.poisoned.insert(page);
+        match self.layout.open(page) {
+            Ok(changes) if !changes.is_empty() => self.change(Ok(changes)).map(|()| true),
+            Ok(_) | Err(NoSlotLeft(_)) => Ok(false),
+        }
+    }
+
     fn change(&self, changes: Result<Vec<Change>, NoSlotLeft>) -> Result<(), String> {
         for change in changes.map_err(|error| error.to_string())? {
             match change {

@@ -1,4 +1,4 @@
-//! How the guest's memory is laid out in memory slots, and what a hole changes about them.
+//! How the guest's memory is laid out in memory slots, and what a hole changes about them, and its end.
 //!
 //! A hole is a page that no slot covers. To make one, the slot around it is removed and its parts are added again. That
 //! costs two SRCU grace periods for the removal and one for each addition (in the lab 350 µs a call, so a thousand holes
@@ -8,9 +8,13 @@
 //! set up, and the next hole near it drops few mappings with three calls. Slots of a page each would save a call for each
 //! hole and cost one for each page; slots of 64 KiB from the start were slower in the lab too.
 //!
+//! A page that is given back undoes that: what lies around it is one slot again, in the largest aligned part of memory that
+//! has nothing else cut out of it. So slots are never more than the holes at hand ask for, and without one they are what
+//! they were at the start.
+//!
 //! Plain arithmetic, tested on every host; `memory` tells KVM.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Bytes of a page.
@@ -60,6 +64,8 @@ pub(crate) struct Layout {
     memory: Range<u64>,
     // By their first byte.
     slots: BTreeMap<u64, Slot>,
+    // Pages that are holes, or read-only.
+    cut: BTreeSet<u64>,
     limit: u32,
     // Numbers that were used and are free again, and the first that never was.
     freed: Vec<u32>,
@@ -75,6 +81,7 @@ impl Layout {
         let mut layout = Self {
             memory: memory.clone(),
             slots: BTreeMap::new(),
+            cut: BTreeSet::new(),
             limit,
             freed: Vec::new(),
             next: 0,
@@ -120,6 +127,74 @@ impl Layout {
         self.cut(page, true)
     }
 
+    /// Gives the page at `page`, which is aligned, back: it is neither a hole nor read-only any more. A page that was
+    /// neither changes nothing.
+    ///
+    /// # Errors
+    /// [`NoSlotLeft`]; nothing has changed then.
+    pub(crate) fn close(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
+        if !self.cut.contains(&page) {
+            return Ok(Vec::new());
+        }
+        let mut range = self.whole_around(page);
+        // Slots that were cut when there were few left are of no size in particular; they go as a whole.
+        let reaches = |slot: &&Slot| !slot.read_only || slot.range.start == page;
+        let before = self.slots.range(..range.start).next_back();
+        let reaching = before.filter(|(_, slot)| slot.range.end > range.start);
+        let inside = self.slots.range(range.clone());
+        let old: Vec<Slot> = reaching
+            .into_iter()
+            .chain(inside)
+            .map(|(_, slot)| slot)
+            .filter(reaches)
+            .cloned()
+            .collect();
+        for slot in &old {
+            range.start = range.start.min(slot.range.start);
+            range.end = range.end.max(slot.range.end);
+        }
+        let room = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if self.slots.len() - old.len() >= room {
+            return Err(NoSlotLeft(self.limit));
+        }
+        self.cut.remove(&page);
+        let mut changes = Vec::new();
+        for slot in old {
+            self.slots.remove(&slot.range.start);
+            self.freed.push(slot.id);
+            changes.push(Change::Remove(slot));
+        }
+        changes.push(Change::Add(self.add(range, false)));
+        Ok(changes)
+    }
+
+    /// The largest aligned part of its block around a page out of which nothing else is cut; or, where that is less than
+    /// a leaf, what lies between the pages in the leaf that are.
+    fn whole_around(&self, page: u64) -> Range<u64> {
+        let from_start = page - self.memory.start;
+        let block_start = self.memory.start + from_start / BLOCK * BLOCK;
+        let block = block_start..self.memory.end.min(block_start + BLOCK);
+        let is_whole = |part: &Range<u64>| self.cut.range(part.clone()).all(|cut| *cut == page);
+        let leaf = window(&block, page, LEAF);
+        if !is_whole(&leaf) {
+            let before = self.cut.range(leaf.start..page).next_back();
+            let behind = self.cut.range(page + PAGE..leaf.end).next();
+            let start = before.map_or(leaf.start, |before| before + PAGE);
+            return start..behind.copied().unwrap_or(leaf.end);
+        }
+        let mut whole = leaf;
+        let mut bytes = LEAF;
+        while whole != block && bytes < BLOCK {
+            bytes *= 2;
+            let outer = window(&block, page, bytes);
+            if !is_whole(&outer) {
+                break;
+            }
+            whole = outer;
+        }
+        whole
+    }
+
     /// Cuts a page out of the slot around it; gives it one of its own, read-only, if it is to be `kept`.
     fn cut(&mut self, page: u64, kept: bool) -> Result<Vec<Change>, NoSlotLeft> {
         let around = self
@@ -137,6 +212,7 @@ impl Layout {
             .filter(room)
             .or_else(|| Some(sides(&slot.range, page)).filter(room))
             .ok_or(NoSlotLeft(self.limit))?;
+        self.cut.insert(page);
         self.slots.remove(&slot.range.start);
         self.freed.push(slot.id);
         let mut changes = vec![Change::Remove(slot)];
@@ -159,6 +235,12 @@ impl Layout {
     }
 }
 
+/// What a range has of the `bytes` around a page, which are a power of two and aligned.
+fn window(range: &Range<u64>, page: u64, bytes: u64) -> Range<u64> {
+    let start = page & !(bytes - 1);
+    start.max(range.start)..range.end.min(start.saturating_add(bytes))
+}
+
 /// What lies on the two sides of a page.
 fn sides(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
     [range.start..page, page + PAGE..range.end]
@@ -170,16 +252,12 @@ fn sides(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
 /// What lies around a page, in parts that grow with their distance from it: each aligned window around the page is
 /// twice as large as the one before, and gives what it has more than that one.
 fn halves(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
-    let window = |bytes: u64| {
-        let start = page & !(bytes - 1);
-        start.max(range.start)..range.end.min(start.saturating_add(bytes))
-    };
-    let mut inner = window(LEAF);
+    let mut inner = window(range, page, LEAF);
     let mut parts = sides(&inner, page);
     let mut bytes = LEAF;
     while inner != *range && bytes < 1 << 62 {
         bytes *= 2;
-        let outer = window(bytes);
+        let outer = window(range, page, bytes);
         parts.extend(
             [outer.start..inner.start, inner.end..outer.end]
                 .into_iter()
@@ -191,118 +269,4 @@ fn halves(range: &Range<u64>, page: u64) -> Vec<Range<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: u64 = 0x8000_0000;
-
-    /// The pages that slots cover must be all but the holes, each once, and numbers must differ and stay below the limit.
-    fn check(layout: &Layout, holes: &[u64]) {
-        let mut at = layout.memory().start;
-        let mut ids = std::collections::BTreeSet::new();
-        let mut gaps = Vec::new();
-        for slot in layout.slots() {
-            gaps.extend((at..slot.range.start).step_by(0x1000));
-            assert!(slot.range.start < slot.range.end && slot.range.start >= at);
-            assert!(ids.insert(slot.id) && slot.id < layout.limit);
-            at = slot.range.end;
-        }
-        gaps.extend((at..layout.memory().end).step_by(0x1000));
-        let mut holes = holes.to_vec();
-        holes.sort_unstable();
-        holes.dedup();
-        assert_eq!(gaps, holes);
-    }
-
-    /// KVM's view: it knows what it was told.
-    fn told(slots: &mut BTreeMap<u32, Range<u64>>, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Remove(slot) => assert_eq!(slots.remove(&slot.id), Some(slot.range.clone())),
-                Change::Add(slot) => assert_eq!(slots.insert(slot.id, slot.range.clone()), None),
-            }
-        }
-    }
-
-    #[test]
-    fn any_thousand_holes_leave_exactly_themselves_uncovered() {
-        let mut layout = Layout::new(BASE..BASE + (64 << 20), 32_764).unwrap();
-        let mut kvm: BTreeMap<u32, Range<u64>> = layout.slots().map(|s| (s.id, s.range.clone())).collect();
-        let mut holes = Vec::new();
-        let mut state = 1_u64;
-        for _ in 0..1000 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let page = BASE + ((state >> 33) % (64 << 8)) * PAGE;
-            told(&mut kvm, &layout.open(page).unwrap());
-            holes.push(page);
-        }
-        check(&layout, &holes);
-        assert!(layout.slots().all(|slot| kvm.get(&slot.id) == Some(&slot.range)));
-        assert_eq!(kvm.len(), layout.slots().count());
-    }
-
-    #[test]
-    fn the_edges_and_whole_slots_can_be_holes() {
-        let end = BASE + (2 << 20);
-        let mut layout = Layout::new(BASE..end, 64).unwrap();
-        let pages = [BASE, end - PAGE, BASE + PAGE, BASE + 3 * PAGE, BASE + 2 * PAGE];
-        for page in pages {
-            assert!(!layout.open(page).unwrap().is_empty());
-            assert_eq!(layout.open(page), Ok(Vec::new()), "a hole stays one");
-        }
-        check(&layout, &pages);
-        for page in (BASE..end).step_by(0x1000) {
-            layout.open(page).unwrap();
-        }
-        assert_eq!(layout.slots().count(), 0);
-    }
-
-    #[test]
-    fn a_hole_costs_only_its_neighbourhood_the_second_time() {
-        let mut layout = Layout::new(BASE..BASE + (64 << 20), 32_764).unwrap();
-        layout.open(BASE + (8 << 20)).unwrap();
-        let changes = layout.open(BASE + (8 << 20) + 2 * PAGE).unwrap();
-        assert!(matches!(&changes[0], Change::Remove(slot) if slot.range.end - slot.range.start <= LEAF));
-        assert_eq!(changes.len(), 3);
-    }
-
-    #[test]
-    fn a_read_only_page_is_covered_alone_and_can_still_become_a_hole() {
-        let mut layout = Layout::new(BASE..BASE + (64 << 20), 32_764).unwrap();
-        let mut kvm: BTreeMap<u32, Range<u64>> = layout.slots().map(|s| (s.id, s.range.clone())).collect();
-        let page = BASE + (8 << 20);
-        for at in [page, page + PAGE, BASE, BASE + (64 << 20) - PAGE] {
-            let changes = layout.protect(at).unwrap();
-            told(&mut kvm, &changes);
-            assert_eq!(layout.protect(at), Ok(Vec::new()), "it stays so");
-            let of_page = layout.slots().find(|slot| slot.range.contains(&at)).unwrap();
-            assert_eq!((of_page.range.clone(), of_page.read_only), (at..at + PAGE, true));
-        }
-        check(&layout, &[]);
-        assert_eq!(layout.slots().filter(|slot| slot.read_only).count(), 4);
-        told(&mut kvm, &layout.open(page).unwrap());
-        check(&layout, &[page]);
-        assert_eq!(layout.protect(page), Ok(Vec::new()), "a hole stays one");
-        assert!(layout.slots().all(|slot| kvm.get(&slot.id) == Some(&slot.range)));
-        assert_eq!(
-            Layout::new(BASE..BASE + (2 << 20), 2)
-                .unwrap()
-                .protect(BASE + PAGE),
-            Err(NoSlotLeft(2))
-        );
-    }
-
-    #[test]
-    fn too_few_slots_are_said_and_change_nothing() {
-        assert_eq!(
-            Layout::new(BASE..BASE + (256 << 20), 3).unwrap_err(),
-            NoSlotLeft(3)
-        );
-        let mut layout = Layout::new(BASE..BASE + (2 << 20), 2).unwrap();
-        // Not enough for halves, but for the two sides.
-        assert_eq!(layout.open(BASE + PAGE).unwrap().len(), 3);
-        assert_eq!(layout.open(BASE + 3 * PAGE), Err(NoSlotLeft(2)));
-        check(&layout, &[BASE + PAGE]);
-        assert_eq!(layout.open(BASE).unwrap().len(), 1, "a whole slot can go");
-    }
-}
+mod tests;

@@ -236,6 +236,7 @@ impl Machine {
                 Answer::Pend(cause, syndrome) => self.pend(cause, syndrome),
                 Answer::Poison(cause, by) => self.poison(cause, by),
                 Answer::Protect(cause) => self.protect(cause),
+                Answer::Mend(cause) => self.mend(cause),
                 Answer::Enter(cause, esr, far) => self.enter_abort(cause, esr, far),
             },
             Exit::Nobody { ipa } => self.answer_nobody(ipa),
@@ -243,7 +244,7 @@ impl Machine {
                 self.board.refused(fault_ipa, esr_iss);
                 self.answer_nobody(fault_ipa)
             }
-            Exit::Poisoned(met) => self.abort_by_poison(met),
+            Exit::Poisoned(met) => self.abort_by_poison(met).and_then(|()| self.keep_out(met)),
             Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(RunEnd::PoweredOff),
             Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(RunEnd::Reset),
             Exit::System(kind) => Err(format!("system event {kind}")),
@@ -298,6 +299,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Gives the announced page back; the guest stands at the announcement.
+    fn mend(&mut self, cause: Cause) -> Result<(), String> {
+        if self.memory.mend(cause.page())? {
+            self.board.mended(cause);
+        } else {
+            self.board.not_mended(cause);
+        }
+        Ok(())
+    }
+
     /// Pends an SError; the guest stands at the announcement.
     ///
     /// The announcement's store is completed first. Since Linux 6.17 an SError that is not masked is taken inside the call,
@@ -348,6 +359,19 @@ impl Machine {
         let syndrome = entry::sea_syndrome(entry::Access::Instruction, entry::is_el0(pstate), None);
         self.enter_vector(syndrome, Some(pc))?;
         self.board.delivered(page | (pc & 0xfff), syndrome, pc);
+        Ok(())
+    }
+
+    /// Keeps the page whose poison the guest has met out of stage 2 for good, as a hole: from now on KVM leaves for it, or
+    /// gives the abort by itself, and the host's memory failure handling has nothing more to do with it.
+    fn keep_out(&mut self, met: Met) -> Result<(), String> {
+        let Some(page) = met.offset.map(|offset| memory::BASE + offset) else {
+            return Ok(());
+        };
+        // Without a slot for it the page stays as it is, and each access a SIGBUS.
+        if self.memory.keep_out(page)? {
+            self.board.kept_out(page);
+        }
         Ok(())
     }
 

@@ -58,6 +58,7 @@ impl Renderer for Junit {
             | Event::Injection(_)
             | Event::Advice(_)
             | Event::Delivery(_)
+            | Event::KeptOut(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Measure(_) => {}

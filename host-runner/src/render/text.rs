@@ -76,6 +76,14 @@ impl Renderer for Text {
                     &format!("{}synchronous external abort{esr}", count(given.times)),
                 )
             }
+            Event::KeptOut(kept) => {
+                let what = if kept.times == 1 {
+                    format!("the page at {} is", kept.page)
+                } else {
+                    format!("{} pages are", kept.times)
+                };
+                row(out, "kept out", &format!("{what} out of stage 2 for good"))
+            }
             Event::Abort(abort) => self.abort(abort, out),
             Event::Tasks(tasks) => lived(&tasks.tasks, out),
             Event::Console(console) => {
@@ -231,6 +239,7 @@ fn injection_text(injection: &Injected) -> String {
             "the page is gone, and an access is told as BUS_OBJERR without an address".to_owned()
         }
         ("read-only", _) => "the page can no longer be written".to_owned(),
+        ("mend", _) => "the page is as it was again".to_owned(),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),

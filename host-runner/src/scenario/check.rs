@@ -76,7 +76,8 @@ impl Checker {
                 .iter()
                 .any(|(word, known)| *word == route && known.needs_host());
             if needs_host && platforms.contains(&Platform::Qemu) {
-                let message = format!("`{route}` poisons host memory, which the backend qemu has not");
+                let message =
+                    format!("`{route}` works on the host's side of memory, which the backend qemu has not");
                 self.problem(span, message, Some("backends = [\"kvm\"]".into()));
             }
         }
@@ -252,6 +253,7 @@ impl Checker {
             Route::BusObjErrBare => Injection::Poison(Poison::ObjectError { addressed: false }),
             Route::HwPoisonEarly => Injection::Poison(Poison::AnnouncedMemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
+            Route::Mend => Injection::Mend,
             Route::SError => Injection::SError {
                 syndrome: raw.syndrome.as_ref().map(|syndrome| {
                     let most = u32::try_from(SERROR_SYNDROME_MASK).unwrap_or(u32::MAX);

@@ -43,6 +43,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("deep_stack", &[]),
     ("read_kernel", &[]),
     ("undefined", &[]),
+    ("mend", &[]),
 ];
 
 /// The program that is there only to be unharmed.

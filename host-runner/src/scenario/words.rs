@@ -174,6 +174,7 @@ pub(crate) enum Route {
     BusObjErr,
     BusObjErrBare,
     ReadOnly,
+    Mend,
 }
 
 impl Route {
@@ -182,11 +183,16 @@ impl Route {
         self.needs_host() || matches!(self, Self::Hole | Self::ReadOnly)
     }
 
-    /// Whether it needs host memory behind the guest's, which the shim does not have.
+    /// Whether it needs host memory or memory slots behind the guest's, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
         matches!(
             self,
-            Self::Uffd | Self::HwPoison | Self::HwPoisonEarly | Self::BusObjErr | Self::BusObjErrBare
+            Self::Uffd
+                | Self::HwPoison
+                | Self::HwPoisonEarly
+                | Self::BusObjErr
+                | Self::BusObjErrBare
+                | Self::Mend
         )
     }
 }
@@ -202,6 +208,7 @@ impl Word for Route {
         ("bus-objerr", Self::BusObjErr),
         ("bus-objerr-bare", Self::BusObjErrBare),
         ("read-only", Self::ReadOnly),
+        ("mend", Self::Mend),
     ];
 }
 

@@ -1,13 +1,10 @@
 //! Stores to a page that a replayer may have poisoned.
 #![no_std]
 #![no_main]
-#![expect(
-    unsafe_code,
-    reason = "a page at a fixed address, and a store of a certain form"
-)]
+#![expect(unsafe_code, reason = "a page at a fixed address")]
 
 use seawall_firmware::calls::What;
-use seawall_tasks::{Page, TARGET, checkpoint, load};
+use seawall_tasks::{Page, TARGET, checkpoint, load, store};
 
 #[used]
 #[unsafe(link_section = ".target")]
@@ -17,7 +14,6 @@ seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
     checkpoint(1, TARGET, What::Page);
-    // SAFETY: the address lies in this program's own page.
-    unsafe { core::arch::asm!("str {}, [{}]", in(reg) 7_u64, in(reg) TARGET + 0x80, options(nostack)) };
+    store(TARGET + 0x80, 7);
     u64::from(load(TARGET + 0x80) != 7)
 }

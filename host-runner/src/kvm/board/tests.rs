@@ -116,6 +116,59 @@ fn poison_and_protection_are_asked_for_inside_memory_alone() {
 }
 
 #[test]
+fn what_is_given_back_is_said_and_what_was_not_taken_is_refused() {
+    let mut board = board(Injection::Mend);
+    let Answer::Mend(cause) = board.write(PORT + 0x20, 8, word(0x8000_2000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    assert_eq!(cause.page(), 0x8000_2000);
+    board.opened(cause);
+    board.mended(cause);
+    board.not_mended(cause);
+    // What is given back has no cause any more.
+    board.delivered(0x8000_2040, 0x9200_0010, 0x5040);
+    let seen = |board: Board| -> Vec<_> {
+        let events = board.into_remains().events;
+        events
+            .iter()
+            .map(|e| (e.what, e.step, e.ipa, e.syndrome))
+            .collect()
+    };
+    assert_eq!(
+        seen(board),
+        [
+            (What::Opened, Some(0), 0x8000_2000, 0),
+            (What::Mended, Some(0), 0x8000_2000, 0),
+            (What::Refused, Some(0), 0, 0x8000_2000),
+            (What::Delivered, None, 0x8000_2040, 0x9200_0010),
+        ]
+    );
+}
+
+#[test]
+fn a_page_is_given_back_inside_memory_alone_and_kept_out_for_its_cause() {
+    let mut board = board(Injection::Mend);
+    assert_eq!(board.write(PORT + 0x20, 8, word(0x8400_0000, 1)), Answer::Done);
+    let Answer::Mend(cause) = board.write(PORT + 0x20, 8, word(0x8000_2000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    board.poisoned(cause);
+    board.kept_out(0x8000_2000);
+    board.kept_out(0x8000_3000);
+    let events = board.into_remains().events;
+    let seen: Vec<_> = events.iter().map(|e| (e.what, e.step)).collect();
+    assert_eq!(
+        seen,
+        [
+            (What::Refused, Some(0)),
+            (What::Poisoned, Some(0)),
+            (What::KeptOut, Some(0)),
+            (What::KeptOut, None),
+        ]
+    );
+}
+
+#[test]
 fn an_serror_says_whose_syndrome_it_has() {
     for (syndrome, noted) in [(Some(0x11), 0x11), (None, (1 << 63) | (1 << 24))] {
         let mut board = board(Injection::SError { syndrome });
