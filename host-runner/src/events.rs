@@ -13,6 +13,7 @@
 //! | `trigger`, `injection`, `delivery`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `tasks` | how the tasks stood at the end |
 //! | `console` | each line of the guest's console |
+//! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
 //! | `measure` | `seawall bench` alone |
 //! | `run-ended` | once, last |
@@ -42,6 +43,8 @@ pub enum Event {
     Tasks(Tasks),
     /// A line of the console.
     Console(Console),
+    /// A scenario's VM was saved to a file and ended.
+    Saved(Saved),
     /// A scenario was judged.
     Verdict(Verdict),
     /// A scenario could not run.
@@ -248,6 +251,8 @@ pub enum Outcome {
     Fail,
     /// Still running at its limit.
     Timeout,
+    /// Saved before its end; it is judged once it is restored.
+    Saved,
 }
 
 /// Something that is not as expected.
@@ -287,6 +292,23 @@ pub struct Measure {
     pub limit: u64,
 }
 
+/// A VM was saved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Saved {
+    /// The scenario.
+    pub scenario: String,
+    /// The file.
+    pub file: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Pages of memory in it; those that are all zero are left out.
+    pub pages: u64,
+    /// Pages that are poisoned: what was in them is not in the file, and they stay out of use.
+    pub poisoned: u64,
+    /// An SError is pending.
+    pub serror_pending: bool,
+}
+
 /// The counts at the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
@@ -294,6 +316,9 @@ pub struct Totals {
     pub passed: usize,
     /// Scenarios that were not.
     pub failed: usize,
+    /// Scenarios whose VM was saved, and not judged.
+    #[serde(default)]
+    pub saved: usize,
     /// Scenarios that could not run.
     pub skipped: usize,
     /// Scenarios that were still running at their limit.

@@ -7,8 +7,8 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 7 save |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure; save: 0 at the announcement, 1 once its abort is given |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
 //! | | | | | 16 | 8 | SError: its ISS; abort: its ESR |
@@ -56,6 +56,18 @@ pub enum Injection {
     Poison(Poison),
     /// The announced page can be read and no longer written: every store to it becomes a synchronous external abort.
     ReadOnly,
+    /// The whole machine is saved, beside what another step does at the same announcement. Only a replayer that can be
+    /// saved has such steps.
+    Save(When),
+}
+
+/// When a machine is saved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// At the announcement, once what it brings has been done.
+    Announced,
+    /// As soon as the abort that the announced page brings has been given, and before the guest has taken it.
+    AbortGiven,
 }
 
 /// What poisons host memory.
@@ -77,6 +89,7 @@ impl Injection {
             Self::Abort { .. } => What::Entered,
             Self::Poison(_) => What::Poisoned,
             Self::ReadOnly => What::Protected,
+            Self::Save(_) => What::Saved,
         }
     }
 }
@@ -131,7 +144,8 @@ impl Step {
             Injection::Hole
             | Injection::SError { syndrome: None }
             | Injection::Poison(_)
-            | Injection::ReadOnly => true,
+            | Injection::ReadOnly
+            | Injection::Save(_) => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
             Injection::Abort { esr, far } => {
                 is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
@@ -271,6 +285,8 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (4, 0) => Injection::Poison(Poison::Userfault),
         (4, 1) => Injection::Poison(Poison::MemoryFailure),
         (5, 0) => Injection::ReadOnly,
+        (7, 0) => Injection::Save(When::Announced),
+        (7, 1) => Injection::Save(When::AbortGiven),
         _ => return None,
     };
     let step = Step {
@@ -295,6 +311,8 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Poison(Poison::Userfault) => (4, 0, 0, 0),
         Injection::Poison(Poison::MemoryFailure) => (4, 1, 0, 0),
         Injection::ReadOnly => (5, 0, 0, 0),
+        Injection::Save(When::Announced) => (7, 0, 0, 0),
+        Injection::Save(When::AbortGiven) => (7, 1, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;
@@ -399,6 +417,8 @@ mod tests {
             (Injection::Poison(Poison::Userfault), [4, 0]),
             (Injection::Poison(Poison::MemoryFailure), [4, 1]),
             (Injection::ReadOnly, [5, 0]),
+            (Injection::Save(When::Announced), [7, 0]),
+            (Injection::Save(When::AbortGiven), [7, 1]),
         ] {
             let step = Step { injection, ..HOLE };
             let mut buffer = [0xaa; MAX_BYTES];

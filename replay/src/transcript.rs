@@ -54,6 +54,10 @@ pub enum What {
     /// The host told of poison that nobody has touched yet; no abort comes of it (`ipa`, `syndrome` is the length's
     /// logarithm).
     Advised,
+    /// The machine is saved here (`ipa` as announced).
+    Saved,
+    /// The machine goes on from what was saved.
+    Restored,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -75,6 +79,8 @@ impl What {
             Self::Poisoned => 10,
             Self::Protected => 11,
             Self::Advised => 12,
+            Self::Saved => 14,
+            Self::Restored => 15,
             Self::Unknown(number) => number,
         }
     }
@@ -95,6 +101,8 @@ impl What {
             10 => Self::Poisoned,
             11 => Self::Protected,
             12 => Self::Advised,
+            14 => Self::Saved,
+            15 => Self::Restored,
             other => Self::Unknown(other),
         }
     }

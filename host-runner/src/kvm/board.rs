@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use seawall_replay::interpreter::{Interpreter, Reaction};
-use seawall_replay::plan::{Injection, Plan, Poison};
+use seawall_replay::interpreter::{Interpreter, Reaction, Save};
+use seawall_replay::plan::{Injection, Plan, Poison, When};
 use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
@@ -74,6 +74,9 @@ pub(crate) struct Board {
     // Those that something was done to.
     pages: BTreeMap<u64, Cause>,
     journal: Option<Range<u64>>,
+    // The step that saves, if one has fired and waits; and whether it waits no longer.
+    save: Option<Save>,
+    save_due: bool,
 }
 
 /// What is left of a board when the guest has stopped.
@@ -101,6 +104,8 @@ impl Board {
             events_lost: 0,
             pages: BTreeMap::new(),
             journal: None,
+            save: None,
+            save_due: false,
         }
     }
 
@@ -120,7 +125,14 @@ impl Board {
                 Ok(()) => Answer::Done,
                 Err(pl011::Flooded) => Answer::Flooded,
             },
-            Place::Port(offset) => self.write_port(offset, width, value),
+            Place::Port(offset) => {
+                let answer = self.write_port(offset, width, value);
+                if let Some(save) = self.port.take_save() {
+                    self.save_due = save.when == When::Announced;
+                    self.save = Some(save);
+                }
+                answer
+            }
             Place::Nowhere => Answer::Nobody,
         }
     }
@@ -152,7 +164,7 @@ impl Board {
                     Injection::Hole if self.has(cause) => Answer::Open(cause),
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
-                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly => {
+                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly | Injection::Save(_) => {
                         self.note(Event {
                             ipa: offset,
                             syndrome: value,
@@ -253,10 +265,14 @@ impl Board {
 
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
+        let page = ipa & !0xfff;
+        if self.save.is_some_and(|save| save.announcement.page.0 == page) {
+            self.save_due = true;
+        }
         let blank = Event::of(What::Delivered);
         let of_page = self
             .pages
-            .get(&(ipa & !0xfff))
+            .get(&page)
             .map_or(blank, |cause| event(What::Delivered, *cause));
         self.note(Event {
             ipa,
@@ -332,6 +348,8 @@ fn event(what: What, cause: Cause) -> Event {
         ..Event::of(what)
     }
 }
+
+mod state;
 
 #[cfg(test)]
 mod tests;

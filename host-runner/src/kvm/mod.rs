@@ -36,6 +36,8 @@ mod memory;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod registers;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod state;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod vcpu;
 
 use crate::backend::{Backend, Missing, Request, Run};

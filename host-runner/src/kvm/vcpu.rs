@@ -218,6 +218,7 @@ impl Machine {
         }
         while let Some(advice) = sigbus::advice() {
             self.board.advised(memory::BASE + advice.offset, advice.shift);
+            self.memory.lose(memory::BASE + advice.offset, advice.shift);
         }
         let done = match exit {
             Exit::Answered => Ok(()),
@@ -248,7 +249,10 @@ impl Machine {
             Exit::Unknown(reason) => Err(format!("exit reason {reason}")),
             Exit::Failed(error) => Err(format!("KVM_RUN: {error}")),
         };
-        let reason = done.err()?;
+        let Err(reason) = done else {
+            let cause = self.board.take_save()?;
+            return Some(self.save_and_stop(Some(cause)));
+        };
         let pc = registers::get(&self.vcpu, Register::Pc).unwrap_or(0);
         self.board.stuck(0, pc);
         Some(RunEnd::Stuck(format!("{reason} (PC {pc:#x})")))
@@ -322,6 +326,7 @@ impl Machine {
         let Some(page) = met.offset.map(|offset| memory::BASE + offset) else {
             return self.abort(0, LeftFor::PoisonedAccess);
         };
+        self.memory.lose(page, 12);
         let (pc, pstate) = (self.read(Register::Pc)?, self.read(Register::Pstate)?);
         if self.page_of(pc)? != Some(page) {
             return self.abort(page, LeftFor::PoisonedAccess);
@@ -384,7 +389,7 @@ impl Machine {
     }
 
     /// Has KVM complete the access that the vCPU left for, without entering the guest.
-    fn complete_access(&mut self) -> Result<(), String> {
+    pub(super) fn complete_access(&mut self) -> Result<(), String> {
         self.vcpu.set_kvm_immediate_exit(1);
         let left = match self.vcpu.run() {
             Ok(exit) => Err(format!("completing an access gave {exit:?}")),
@@ -428,7 +433,7 @@ impl Machine {
 }
 
 /// The same events as kvm-bindings has them.
-fn bound(checked: &Checked) -> kvm_vcpu_events {
+pub(super) fn bound(checked: &Checked) -> kvm_vcpu_events {
     let VcpuEvents {
         serror_pending,
         serror_has_esr,

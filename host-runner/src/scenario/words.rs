@@ -1,5 +1,6 @@
 //! The words of the scenario language, each with its meaning.
 
+use seawall_replay::plan::When;
 use seawall_replay::port::{End, Window};
 
 /// A value that a scenario names with a word.
@@ -171,6 +172,7 @@ pub(crate) enum Route {
     Uffd,
     HwPoison,
     ReadOnly,
+    Save,
 }
 
 impl Route {
@@ -179,9 +181,9 @@ impl Route {
         matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
     }
 
-    /// Whether it needs host memory behind the guest's, which the shim does not have.
+    /// Whether it needs a host behind the guest, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
-        matches!(self, Self::Uffd | Self::HwPoison)
+        matches!(self, Self::Uffd | Self::HwPoison | Self::Save)
     }
 }
 
@@ -193,7 +195,13 @@ impl Word for Route {
         ("uffd", Self::Uffd),
         ("hwpoison", Self::HwPoison),
         ("read-only", Self::ReadOnly),
+        ("save", Self::Save),
     ];
+}
+
+impl Word for When {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("announcement", Self::Announced), ("abort", Self::AbortGiven)];
 }
 
 impl Word for Window {

@@ -6,6 +6,7 @@ use crate::command::Exit;
 use crate::lab::{Line, SessionEnd};
 use crate::render::Format;
 use crate::run::Output;
+use crate::run::keep::Keep;
 use crate::run::tests::{Buffer, run_started};
 use crate::scenario::{Scenario, library};
 
@@ -18,10 +19,17 @@ fn scenarios(names: &[&str]) -> Vec<Scenario> {
 fn played(names: &[&str], lines: &[&str], end: Result<SessionEnd, Missing>) -> (Exit, String) {
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
-    follow(run_started(names.len()), &scenarios(names), &mut output, |line| {
-        lines.iter().for_each(|text| line(Line::Out(text)));
-        end
-    });
+    let keep = Keep::default();
+    follow(
+        run_started(names.len()),
+        &scenarios(names),
+        &keep,
+        &mut output,
+        |line| {
+            lines.iter().for_each(|text| line(Line::Out(text)));
+            end
+        },
+    );
     (output.finish(), buffer.text())
 }
 
@@ -31,7 +39,7 @@ const PASS: &str =
 #[test]
 fn what_runs_inside_is_exactly_what_was_read_outside() {
     let scenarios = library::load(&[]).unwrap();
-    let (arguments, files) = inner_command(&scenarios);
+    let (arguments, files) = inner_command(&scenarios, &Keep::default()).unwrap();
     assert_eq!(
         arguments.join(" "),
         "run --backend kvm --format ndjson --image /seawall.Image --scenarios /scenarios"
