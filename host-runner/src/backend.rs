@@ -5,6 +5,8 @@ use std::time::Duration;
 use seawall_replay::plan::Plan;
 use seawall_replay::transcript::Event;
 
+use crate::saved::{Saved, ScenarioId};
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
@@ -18,6 +20,17 @@ pub struct Request<'a> {
     pub plan: Plan,
     /// What ends a run that does not end by itself.
     pub limits: Limits,
+    /// What saving and restoring need; a run without them can leave it at its default.
+    pub state: State<'a>,
+}
+
+/// What saving and restoring need.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State<'a> {
+    /// Which scenario this is: a VM is saved under it.
+    pub scenario: Option<&'a ScenarioId>,
+    /// The VM to go on with, in place of a new one. Image and boot arguments mean nothing then: they are in its memory.
+    pub saved: Option<&'a Saved>,
 }
 
 /// Bounds that no guest can pass.
@@ -52,6 +65,8 @@ pub enum RunEnd {
     TimedOut,
     /// The guest wrote more to its console than it may.
     Flooded,
+    /// The VM was saved and ended: the file's bytes. Nothing is to be judged yet.
+    Saved(Vec<u8>),
     /// The guest did something the replayer has no answer to, or the replayer's own machinery gave up: the reason.
     Stuck(String),
 }

@@ -15,6 +15,7 @@
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
 //! | `console` | each line of the guest's console |
+//! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
 //! | `measure` | `seawall bench` alone |
 //! | `run-ended` | once, last |
@@ -48,6 +49,8 @@ pub enum Event {
     Tasks(Tasks),
     /// A line of the console.
     Console(Console),
+    /// A scenario's VM was saved to a file and ended.
+    Saved(Saved),
     /// A scenario was judged.
     Verdict(Verdict),
     /// A scenario could not run.
@@ -79,7 +82,9 @@ impl Event {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Injection(_) | Self::Delivery(_) | Self::KeptOut(_) | Self::Skipped(_) => Level::Notice,
+            Self::Injection(_) | Self::Delivery(_) | Self::KeptOut(_) | Self::Saved(_) | Self::Skipped(_) => {
+                Level::Notice
+            }
             Self::Advice(_) => Level::Warning,
             Self::Abort(abort) => match abort.decision.as_str() {
                 "carry-on" => Level::Warning,
@@ -322,6 +327,8 @@ pub enum Outcome {
     Fail,
     /// Still running at its limit.
     Timeout,
+    /// Saved before its end; it is judged once it is restored.
+    Saved,
 }
 
 /// Something that is not as expected.
@@ -361,6 +368,23 @@ pub struct Measure {
     pub limit: u64,
 }
 
+/// A VM was saved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Saved {
+    /// The scenario.
+    pub scenario: String,
+    /// The file.
+    pub file: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Pages of memory in it; those that are all zero are left out.
+    pub pages: u64,
+    /// Pages that are poisoned: what was in them is not in the file, and they stay out of use.
+    pub poisoned: u64,
+    /// An SError is pending.
+    pub serror_pending: bool,
+}
+
 /// The counts at the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
@@ -368,6 +392,9 @@ pub struct Totals {
     pub passed: usize,
     /// Scenarios that were not.
     pub failed: usize,
+    /// Scenarios whose VM was saved, and not judged.
+    #[serde(default)]
+    pub saved: usize,
     /// Scenarios that could not run.
     pub skipped: usize,
     /// Scenarios that were still running at their limit.

@@ -13,5 +13,6 @@ pub mod lab;
 pub mod qemu;
 pub mod render;
 pub mod run;
+pub mod saved;
 pub mod scenario;
 pub mod timeline;

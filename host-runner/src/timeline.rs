@@ -128,6 +128,7 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             What::Poisoned => (poison_route(scenario, injection), false),
             What::Protected => ("read-only", false),
             What::Mended => ("mend", false),
+            What::Saved => ("save", false),
             // Bit 63 says that the replayer's default was used.
             What::Pended => ("serror", injection.syndrome >> 63 == 0),
             What::Entered => ("registers", true),

@@ -490,6 +490,7 @@ fn run_in_qemu(folder: &Path, name: &str, limits: Limits) -> (Run, Duration) {
         boot_arguments: &arguments(tasks_of(number)),
         plan: Plan::EMPTY,
         limits,
+        state: seawall_host_runner::backend::State::default(),
     };
     let begin = Instant::now();
     (qemu.run(&request).unwrap(), begin.elapsed())

@@ -1,9 +1,12 @@
 //! The interpreter: each write to the port goes in, what the replayer must do comes out.
 //!
 //! It holds no machine state and does nothing itself, so the shim and the runner cannot differ in what a plan means.
+//!
+//! A step that saves is no injection of its own: it fires beside the step that injects at the same announcement, and is
+//! asked for with [`Interpreter::take_save`] once that is done.
 
 use crate::IntermediateAddress;
-use crate::plan::{Injection, MAX_STEPS, Plan};
+use crate::plan::{Injection, MAX_STEPS, Plan, When};
 use crate::port::{Announcement, End, MAGIC, Register, VERSION, Window};
 
 /// What one access to the port asks for.
@@ -43,6 +46,26 @@ pub enum Reaction {
     Refused,
 }
 
+/// A step that saves has fired.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Save {
+    /// The step, counted from zero.
+    pub step: u16,
+    /// When.
+    pub when: When,
+    /// The announcement that made it fire.
+    pub announcement: Announcement,
+}
+
+/// How often one step was spoken to, and how often it fired.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// Announcements that matched it.
+    pub seen: u32,
+    /// Those of them at which it fired.
+    pub fired: u32,
+}
+
 /// A plan, and how far it has gone.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
@@ -50,6 +73,7 @@ pub struct Interpreter {
     seen: [u32; MAX_STEPS],
     fired: [u32; MAX_STEPS],
     journal: IntermediateAddress,
+    save: Option<Save>,
 }
 
 impl Interpreter {
@@ -61,7 +85,43 @@ impl Interpreter {
             seen: [0; MAX_STEPS],
             fired: [0; MAX_STEPS],
             journal: IntermediateAddress(0),
+            save: None,
         }
+    }
+
+    /// As far as another interpreter of the same plan had come; `None` when there is not one count for each step.
+    #[must_use]
+    pub fn resumed(plan: Plan, counts: &[Count], journal: IntermediateAddress) -> Option<Self> {
+        if counts.len() != plan.steps().count() {
+            return None;
+        }
+        let mut interpreter = Self::new(plan);
+        let kept = interpreter.seen.iter_mut().zip(interpreter.fired.iter_mut());
+        for ((seen, fired), count) in kept.zip(counts) {
+            (*seen, *fired) = (count.seen, count.fired);
+        }
+        interpreter.journal = journal;
+        Some(interpreter)
+    }
+
+    /// How far each step has come, in the plan's order.
+    pub fn counts(&self) -> impl Iterator<Item = Count> + '_ {
+        let counts = self.seen.iter().zip(self.fired.iter());
+        self.plan.steps().zip(counts).map(|(_, (seen, fired))| Count {
+            seen: *seen,
+            fired: *fired,
+        })
+    }
+
+    /// What the guest last wrote as its journal's address.
+    #[must_use]
+    pub const fn journal_address(&self) -> IntermediateAddress {
+        self.journal
+    }
+
+    /// The step that saves, if one has fired since this was last asked.
+    pub const fn take_save(&mut self) -> Option<Save> {
+        self.save.take()
     }
 
     /// What a read of `width` bytes at `offset` gives. Anything but a readable register gives zero.
@@ -105,8 +165,10 @@ impl Interpreter {
     fn announce(&mut self, window: Window, word: u64) -> Reaction {
         let announcement = Announcement::from_word(word);
         let counts = self.seen.iter_mut().zip(self.fired.iter_mut());
+        let mut reaction = None;
         for (index, (step, (seen, fired))) in self.plan.steps().zip(counts).enumerate() {
-            if !step.matches(window, announcement) {
+            let saves = matches!(step.injection, Injection::Save(_));
+            if !step.matches(window, announcement) || (reaction.is_some() && !saves) {
                 continue;
             }
             *seen = seen.saturating_add(1);
@@ -115,19 +177,28 @@ impl Interpreter {
             }
             *fired = fired.saturating_add(1);
             let step_number = u16::try_from(index).unwrap_or(u16::MAX);
-            return Reaction::Inject {
+            if let Injection::Save(when) = step.injection {
+                self.save = Some(Save {
+                    step: step_number,
+                    when,
+                    announcement,
+                });
+                continue;
+            }
+            reaction = Some(Reaction::Inject {
                 step: step_number,
                 injection: step.injection,
                 announcement,
                 window,
-            };
+            });
         }
-        Reaction::Announced { announcement, window }
+        reaction.unwrap_or(Reaction::Announced { announcement, window })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::plan::Step;
 
@@ -201,6 +272,41 @@ mod tests {
         let fired: [Option<u16>; 3] =
             core::array::from_fn(|_| injected(i.write(0x20, 8, announcement(1, 1))));
         assert_eq!(fired, [Some(0), Some(1), None]);
+    }
+
+    #[test]
+    fn a_save_fires_beside_an_injection_and_where_it_left_off_the_count_goes_on() {
+        let step = |times, injection| Step {
+            task: None,
+            number: 1,
+            window: Window::Checkpoint,
+            skip: 1,
+            times,
+            injection,
+        };
+        let plan = Plan::new(&[
+            step(1, Injection::Save(When::Announced)),
+            step(2, Injection::Hole),
+            step(1, Injection::Save(When::AbortGiven)),
+        ])
+        .unwrap();
+        let mut i = Interpreter::new(plan);
+        assert_eq!(injected(i.write(0x20, 8, announcement(1, 1))), None);
+        assert_eq!(i.take_save(), None);
+        assert_eq!(injected(i.write(0x20, 8, announcement(2, 1))), Some(1));
+        let save = i.take_save().unwrap();
+        // Of two that fire at once, the later one is made.
+        assert_eq!((save.step, save.when), (2, When::AbortGiven));
+        assert_eq!((save.announcement.task, i.take_save()), (2, None));
+        assert_eq!(i.write(0x10, 8, 0x9000_0000), Reaction::Noted);
+        let counts: std::vec::Vec<Count> = i.counts().collect();
+        assert_eq!(counts, [Count { seen: 2, fired: 1 }; 3]);
+        let mut again = Interpreter::resumed(plan, &counts, i.journal_address()).unwrap();
+        assert_eq!(injected(again.write(0x20, 8, announcement(3, 1))), Some(1));
+        assert_eq!(again.take_save(), None);
+        assert_eq!(injected(again.write(0x20, 8, announcement(4, 1))), None);
+        assert_eq!(again.journal_address(), IntermediateAddress(0x9000_0000));
+        assert!(Interpreter::resumed(plan, &counts[..2], IntermediateAddress(0)).is_none());
     }
 
     #[test]

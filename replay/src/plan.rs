@@ -7,8 +7,8 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 10 mend |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 7 save, 10 mend |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
 //! | | | | | 16 | 8 | SError: its ISS; abort: its ESR |
@@ -59,6 +59,18 @@ pub enum Injection {
     /// The announced page, which was taken out or made read-only before, is as it was again. Only a replayer on a host
     /// gives pages back.
     Mend,
+    /// The whole machine is saved, beside what another step does at the same announcement. Only a replayer that can be
+    /// saved has such steps.
+    Save(When),
+}
+
+/// When a machine is saved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// At the announcement, once what it brings has been done.
+    Announced,
+    /// As soon as the abort that the announced page brings has been given, and before the guest has taken it.
+    AbortGiven,
 }
 
 /// What poisons host memory.
@@ -89,6 +101,7 @@ impl Injection {
             Self::Poison(_) => What::Poisoned,
             Self::ReadOnly => What::Protected,
             Self::Mend => What::Mended,
+            Self::Save(_) => What::Saved,
         }
     }
 }
@@ -144,7 +157,8 @@ impl Step {
             | Injection::SError { syndrome: None }
             | Injection::Poison(_)
             | Injection::ReadOnly
-            | Injection::Mend => true,
+            | Injection::Mend
+            | Injection::Save(_) => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
             Injection::Abort { esr, far } => {
                 is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
@@ -287,6 +301,8 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (4, 3) => Injection::Poison(Poison::ObjectError { addressed: true }),
         (4, 4) => Injection::Poison(Poison::ObjectError { addressed: false }),
         (5, 0) => Injection::ReadOnly,
+        (7, 0) => Injection::Save(When::Announced),
+        (7, 1) => Injection::Save(When::AbortGiven),
         (10, 0) => Injection::Mend,
         _ => return None,
     };
@@ -315,6 +331,8 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Poison(Poison::ObjectError { addressed: true }) => (4, 3, 0, 0),
         Injection::Poison(Poison::ObjectError { addressed: false }) => (4, 4, 0, 0),
         Injection::ReadOnly => (5, 0, 0, 0),
+        Injection::Save(When::Announced) => (7, 0, 0, 0),
+        Injection::Save(When::AbortGiven) => (7, 1, 0, 0),
         Injection::Mend => (10, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
@@ -426,6 +444,8 @@ mod tests {
                 [4, 4],
             ),
             (Injection::ReadOnly, [5, 0]),
+            (Injection::Save(When::Announced), [7, 0]),
+            (Injection::Save(When::AbortGiven), [7, 1]),
             (Injection::Mend, [10, 0]),
         ] {
             let step = Step { injection, ..HOLE };

@@ -54,6 +54,10 @@ pub enum What {
     /// The host told of poison that nobody has touched yet; no abort comes of it (`ipa`, `syndrome` is the length's
     /// logarithm).
     Advised,
+    /// The machine is saved here (`ipa` as announced).
+    Saved,
+    /// The machine goes on from what was saved.
+    Restored,
     /// A page that was taken out or made read-only is as it was again (`ipa`).
     Mended,
     /// A page whose poison the guest has met is kept out of stage 2 from now on (`ipa`).
@@ -79,6 +83,8 @@ impl What {
             Self::Poisoned => 10,
             Self::Protected => 11,
             Self::Advised => 12,
+            Self::Saved => 14,
+            Self::Restored => 15,
             Self::Mended => 20,
             Self::KeptOut => 21,
             Self::Unknown(number) => number,
@@ -101,6 +107,8 @@ impl What {
             10 => Self::Poisoned,
             11 => Self::Protected,
             12 => Self::Advised,
+            14 => Self::Saved,
+            15 => Self::Restored,
             20 => Self::Mended,
             21 => Self::KeptOut,
             other => Self::Unknown(other),

@@ -139,7 +139,11 @@ impl Replayer {
             Reaction::Inject {
                 step,
                 injection:
-                    injection @ (Injection::Hole | Injection::ReadOnly | Injection::Poison(_) | Injection::Mend),
+                    injection @ (Injection::Hole
+                    | Injection::ReadOnly
+                    | Injection::Poison(_)
+                    | Injection::Mend
+                    | Injection::Save(_)),
                 announcement,
                 ..
             } => {
@@ -148,7 +152,7 @@ impl Replayer {
                     _ if !self.memory.has_page(page) => None,
                     Injection::Hole => Some(self.stage2.take_out(page)),
                     Injection::ReadOnly => Some(self.stage2.protect(page)),
-                    // There is no host behind this memory that could be poisoned, and no slots that could be joined.
+                    // There is no host behind this memory: none that could be poisoned, join slots, or save it.
                     _ => None,
                 };
                 if let Some(changed) = changed {

@@ -106,6 +106,7 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
             wall: Duration::from_secs(60),
             ..Limits::default()
         },
+        state: crate::backend::State::default(),
     };
     Qemu::find(&place.folder())?.run(&request)
 }

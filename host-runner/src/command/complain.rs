@@ -27,6 +27,12 @@ pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
     Exit::Usage
 }
 
+/// What was asked for cannot be done.
+pub fn about_usage(reason: &dyn std::fmt::Display) -> Exit {
+    eprintln!("error: {}", escape::text(&reason.to_string()));
+    Exit::Usage
+}
+
 /// Something that the host lacks.
 pub fn about_missing(backend: &str, missing: &Missing) {
     eprintln!(

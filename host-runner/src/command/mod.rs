@@ -38,7 +38,7 @@ impl Exit {
         match totals {
             Totals { failed: 1.., .. } => Self::Fail,
             Totals { timed_out: 1.., .. } => Self::Timeout,
-            Totals { passed: 1.., .. } => Self::Pass,
+            Totals { passed: 1.., .. } | Totals { saved: 1.., .. } => Self::Pass,
             Totals { skipped: 1.., .. } => Self::Skipped,
             // A run that ran nothing has shown nothing.
             _ => Self::Fail,

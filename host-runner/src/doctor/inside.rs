@@ -44,7 +44,7 @@ fn follow(
             Err(_) => eprintln!("lab: {}", escape::text(text)),
         },
         Line::Err(text) => eprintln!("lab: {}", escape::text(text)),
-        Line::Kernel(_) => {}
+        Line::Kernel(_) | Line::File(_) => {}
     })?;
     let what = match end {
         SessionEnd::Exited(_) if rows.iter().any(|row| matches!(row, Rows::Backend(_))) => return Ok(rows),

@@ -26,6 +26,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
             "power off",
             "more on the console than a guest may write",
         ),
+        RunEnd::Saved(_) => findings.add("run-end", "the run", "power off", "saved, and not restored"),
         RunEnd::Stuck(reason) => findings.add("run-end", "the run", "power off", escape::text(reason)),
     }
     let expected = case.scenario.expect.end;

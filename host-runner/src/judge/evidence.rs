@@ -55,7 +55,8 @@ pub struct Evidence {
     pub booted: Option<u64>,
     /// The guest's own words about its end.
     pub ends: Vec<End>,
-    /// Pages taken away, poisoned, made read-only or given back, SErrors pended and aborts entered, in order.
+    /// Pages taken away, poisoned, made read-only or given back, SErrors pended, aborts entered and machines saved, in
+    /// order.
     pub injections: Vec<Event>,
     /// Synchronous aborts that the replayer itself gave.
     pub delivered: Vec<Event>,
@@ -81,14 +82,15 @@ impl Evidence {
                 | What::Protected
                 | What::Pended
                 | What::Entered
-                | What::Mended => evidence.injections.push(*event),
+                | What::Mended
+                | What::Saved => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::KeptOut => evidence.kept_out.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
-                What::Announced | What::Journal | What::Unknown(_) => {}
+                What::Announced | What::Journal | What::Restored | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

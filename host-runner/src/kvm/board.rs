@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use seawall_replay::interpreter::{Interpreter, Reaction};
-use seawall_replay::plan::{Injection, Plan, Poison};
+use seawall_replay::interpreter::{Interpreter, Reaction, Save};
+use seawall_replay::plan::{Injection, Plan, Poison, When};
 use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
@@ -77,6 +77,9 @@ pub(crate) struct Board {
     // Those that something was done to.
     pages: BTreeMap<u64, Cause>,
     journal: Option<Range<u64>>,
+    // The step that saves, if one has fired and waits; and whether it waits no longer.
+    save: Option<Save>,
+    save_due: bool,
 }
 
 /// What is left of a board when the guest has stopped.
@@ -104,6 +107,8 @@ impl Board {
             events_lost: 0,
             pages: BTreeMap::new(),
             journal: None,
+            save: None,
+            save_due: false,
         }
     }
 
@@ -123,7 +128,14 @@ impl Board {
                 Ok(()) => Answer::Done,
                 Err(pl011::Flooded) => Answer::Flooded,
             },
-            Place::Port(offset) => self.write_port(offset, width, value),
+            Place::Port(offset) => {
+                let answer = self.write_port(offset, width, value);
+                if let Some(save) = self.port.take_save() {
+                    self.save_due = save.when == When::Announced;
+                    self.save = Some(save);
+                }
+                answer
+            }
             Place::Nowhere => Answer::Nobody,
         }
     }
@@ -156,7 +168,11 @@ impl Board {
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
                     Injection::Mend if self.has(cause) => Answer::Mend(cause),
-                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly | Injection::Mend => {
+                    Injection::Hole
+                    | Injection::Poison(_)
+                    | Injection::ReadOnly
+                    | Injection::Mend
+                    | Injection::Save(_) => {
                         self.note(Event {
                             ipa: offset,
                             syndrome: value,
@@ -284,10 +300,14 @@ impl Board {
 
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
+        let page = ipa & !0xfff;
+        if self.save.is_some_and(|save| save.announcement.page.0 == page) {
+            self.save_due = true;
+        }
         let blank = Event::of(What::Delivered);
         let of_page = self
             .pages
-            .get(&(ipa & !0xfff))
+            .get(&page)
             .map_or(blank, |cause| event(What::Delivered, *cause));
         self.note(Event {
             ipa,
@@ -363,6 +383,8 @@ fn event(what: What, cause: Cause) -> Event {
         ..Event::of(what)
     }
 }
+
+mod state;
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,10 @@ use seawall_replay::plan::Injection;
 use super::board::{Board, PORT, UART};
 use super::memory::{self, Memory};
 use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
-use super::{host::Abilities, registers};
+use super::{host::Abilities, registers, state};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
+use crate::saved::ScenarioId;
 
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
@@ -25,7 +26,7 @@ const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
 /// Of the UART's data register, its first.
 const UART_DATA_BYTES: u32 = 4;
 /// The GIC's interrupts, private ones included: as few as KVM allows.
-const INTERRUPTS: u32 = 64;
+pub(super) const INTERRUPTS: u32 = 64;
 /// The PMU's private interrupt, by its number in the GIC: the one that SBSA gives it.
 const PMU_INTERRUPT: u32 = 23;
 
@@ -33,10 +34,12 @@ const PMU_INTERRUPT: u32 = 23;
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) vcpu: VcpuFd,
-    _gic: DeviceFd,
+    pub(super) gic: DeviceFd,
     pub(super) board: Board,
     pub(super) memory: Memory,
     pub(super) abilities: Abilities,
+    // Under which a save is made; without one, none is.
+    pub(super) scenario: Option<ScenarioId>,
 }
 
 /// Why there is no machine.
@@ -60,11 +63,54 @@ fn failed(what: &str) -> impl FnOnce(kvm_ioctls::Error) -> String {
 }
 
 impl Machine {
-    /// Builds it.
+    /// Builds it, and loads the guest or what was saved of one.
     ///
     /// # Errors
     /// See [`MachineError`].
     pub(super) fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
+        let Bare {
+            vcpu,
+            gic,
+            mut memory,
+        } = Bare::new(kvm, abilities, request.memory_bytes)?;
+        for step in request.plan.steps() {
+            if let Injection::Poison(by) = step.injection {
+                memory.prepare(by)?;
+            }
+        }
+        let board = if let Some(saved) = request.state.saved {
+            state::restore(&vcpu, &gic, &mut memory, &abilities, saved)?;
+            Board::restored(memory.range(), request.plan, &request.limits, saved)?
+        } else {
+            let entry = memory.load_image(request.image)?;
+            let tree = memory.load_tree(&tree(request)?)?;
+            // [Linux Documentation/arch/arm64/booting.rst] x0 is the device tree; x1 to x3 are zero already, and KVM
+            // enters at EL1 with all exceptions masked.
+            for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
+                registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
+            }
+            Board::new(memory.range(), request.plan, &request.limits)
+        };
+        Ok(Self {
+            vcpu,
+            gic,
+            board,
+            memory,
+            abilities,
+            scenario: request.state.scenario.cloned(),
+        })
+    }
+}
+
+/// A VM with nothing in its memory yet.
+struct Bare {
+    vcpu: VcpuFd,
+    gic: DeviceFd,
+    memory: Memory,
+}
+
+impl Bare {
+    fn new(kvm: &Kvm, abilities: Abilities, memory_bytes: u64) -> Result<Self, MachineError> {
         // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
         let vm_type = if abilities.ipa_bits >= 40 {
             0
@@ -96,28 +142,8 @@ impl Machine {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let mut memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
-        for step in request.plan.steps() {
-            if let Injection::Poison(by) = step.injection {
-                memory.prepare(by)?;
-            }
-        }
-        let entry = memory.load_image(request.image)?;
-        let tree = memory.load_tree(&tree(request)?)?;
-
-        // [Linux Documentation/arch/arm64/booting.rst] x0 is the device tree; x1 to x3 are zero already, and KVM enters at
-        // EL1 with all exceptions masked.
-        for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
-            registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
-        }
-        let board = Board::new(memory.range(), request.plan, &request.limits);
-        Ok(Self {
-            vcpu,
-            _gic: gic,
-            board,
-            memory,
-            abilities,
-        })
+        let memory = Memory::new(vm, memory_bytes, abilities.slots)?;
+        Ok(Self { vcpu, gic, memory })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The guest's memory: mapped once, given to KVM in slots.
 #![expect(unsafe_code, reason = "KVM is told addresses of this process's memory")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 
@@ -14,9 +14,12 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 use super::poison::{self, Offline, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
 use super::uapi::KVM_MEM_READONLY;
+use crate::saved::PoisonedBy;
 
 /// Where memory begins.
 pub(super) const BASE: u64 = 0x8000_0000;
+const PAGE_BYTES: usize = 0x1000;
+const _: () = assert!(PAGE_BYTES as u64 == PAGE);
 /// How far from there the Image is put; the device tree has what is before it.
 pub(super) const IMAGE_OFFSET: u64 = 2 << 20;
 
@@ -28,7 +31,7 @@ pub(super) struct Memory {
     mapping: GuestMemoryMmap,
     layout: Layout,
     // Pages whose host memory must not be touched any more.
-    poisoned: BTreeSet<u64>,
+    pub(super) poisoned: BTreeMap<u64, PoisonedBy>,
     userfault: Option<Userfault>,
     offline: Option<Offline>,
     // Holes whose accesses are told as BUS_OBJERR; whether the signal says where.
@@ -55,7 +58,7 @@ impl Memory {
             vm,
             mapping,
             layout,
-            poisoned: BTreeSet::new(),
+            poisoned: BTreeMap::new(),
             userfault: None,
             offline: None,
             told_by_signal: BTreeMap::new(),
@@ -94,7 +97,7 @@ impl Memory {
     /// # Errors
     /// What went wrong, for people; the guest cannot go on then.
     pub(super) fn mend(&mut self, page: u64) -> Result<bool, String> {
-        if self.poisoned.contains(&page) {
+        if self.poisoned.contains_key(&page) {
             return Ok(false);
         }
         let changes = self.layout.close(page);
@@ -109,7 +112,7 @@ impl Memory {
     /// What went wrong, for people; the guest cannot go on then.
     pub(super) fn keep_out(&mut self, page: u64) -> Result<bool, String> {
         // Its memory may be poisoned by others than this runner too. What is a hole is mended no more.
-        self.poisoned.insert(page);
+        self.poisoned.entry(page).or_insert(PoisonedBy::Host);
         match self.layout.open(page) {
             Ok(changes) if !changes.is_empty() => self.change(Ok(changes)).map(|()| true),
             Ok(_) | Err(NoSlotLeft(_)) => Ok(false),
@@ -153,7 +156,15 @@ impl Memory {
         if !self.range().contains(&page) || !page.is_multiple_of(PAGE) {
             return Err(format!("{page:#x} is no page of memory"));
         }
-        if !self.poisoned.insert(page) {
+        let kind = match by {
+            Poison::Userfault => PoisonedBy::Userfault,
+            Poison::MemoryFailure | Poison::AnnouncedMemoryFailure => PoisonedBy::MemoryFailure,
+            Poison::ObjectError { addressed } => {
+                self.told_by_signal.insert(page, addressed);
+                return self.open(page);
+            }
+        };
+        if self.poisoned.insert(page, kind).is_some() {
             return Ok(());
         }
         let host = self
@@ -171,10 +182,8 @@ impl Memory {
                 // SAFETY: as above.
                 unsafe { offline.poison(host) }.map_err(|error| format!("hard_offline_page: {error}"))
             }
-            Poison::ObjectError { addressed } => {
-                self.told_by_signal.insert(page, addressed);
-                self.open(page)
-            }
+            // It is a hole.
+            Poison::ObjectError { .. } => Ok(()),
             Poison::Userfault => {
                 let userfault = self
                     .userfault
@@ -227,6 +236,32 @@ impl Memory {
         // over memory that is gone. This process only reads it through vm-memory's volatile accesses.
         unsafe { self.vm.set_user_memory_region(region) }
             .map_err(|error| format!("memory slot {} at {:#x}: {error}", slot.id, slot.range.start))
+    }
+
+    /// The host says that these `1 << shift` bytes are poisoned: nothing of this process reads them any more.
+    pub(super) fn lose(&mut self, start: u64, shift: u8) {
+        let range = self.range();
+        let end = start.saturating_add(1_u64.checked_shl(shift.into()).unwrap_or(u64::MAX));
+        for page in ((start & !(PAGE - 1)).max(range.start)..end.min(range.end)).step_by(PAGE_BYTES) {
+            self.poisoned.entry(page).or_insert(PoisonedBy::Host);
+        }
+    }
+
+    /// The slots as they stand.
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Reads a page, unless it is poisoned.
+    pub(super) fn read_page(&self, page: u64, to: &mut [u8; PAGE_BYTES]) -> bool {
+        !self.poisoned.contains_key(&page) && self.mapping.read_slice(to, GuestAddress(page)).is_ok()
+    }
+
+    /// Writes a page of a VM that has not run yet.
+    pub(super) fn write_page(&self, page: u64, from: &[u8; PAGE_BYTES]) -> Result<(), String> {
+        self.mapping
+            .write_slice(from, GuestAddress(page))
+            .map_err(|error| format!("page {page:#x} is not written: {error}"))
     }
 
     /// Puts an Image where it goes; gives the address of its first byte.

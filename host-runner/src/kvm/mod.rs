@@ -39,6 +39,8 @@ mod memory;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod registers;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod state;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod vcpu;
 
 use crate::backend::{Backend, Missing, Request, Run};
@@ -114,11 +116,10 @@ impl Backend for Kvm {
             Err(machine::MachineError::Guest(reason)) => return Ok(nothing(reason)),
         };
         let running = vcpu::Created(machine).start().map_err(|error| error.to_string());
-        let vcpu::Stopped { end, machine } =
-            match running.and_then(|running| running.stopped_within(request.limits.wall)) {
-                Ok(stopped) => stopped,
-                Err(reason) => return Ok(nothing(reason)),
-            };
+        let (end, machine) = match running.and_then(|running| running.stopped_within(request.limits.wall)) {
+            Ok(stopped) => stopped.finish(),
+            Err(reason) => return Ok(nothing(reason)),
+        };
         let machine::Machine { board, memory, .. } = machine;
         let remains = board.into_remains();
         Ok(Run {

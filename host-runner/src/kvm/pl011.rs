@@ -35,6 +35,21 @@ impl Pl011 {
         }
     }
 
+    /// A device that goes on where another left off.
+    pub(crate) const fn restored(limit: usize, kept: [u16; 6], sent: Vec<u8>) -> Self {
+        Self { sent, limit, kept }
+    }
+
+    /// Its registers that are written and read back.
+    pub(crate) const fn kept(&self) -> [u16; 6] {
+        self.kept
+    }
+
+    /// What was sent so far.
+    pub(crate) fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
     /// What was sent.
     pub(crate) fn into_sent(self) -> Vec<u8> {
         self.sent

@@ -236,12 +236,12 @@ impl Userfault {
 
 /// libc has ioctl numbers as signed with musl, and wide elsewhere.
 #[cfg(target_env = "musl")]
-const fn number(request: u32) -> libc::Ioctl {
+pub(super) const fn number(request: u32) -> libc::Ioctl {
     request.cast_signed()
 }
 
 #[cfg(not(target_env = "musl"))]
-fn number(request: u32) -> libc::Ioctl {
+pub(super) fn number(request: u32) -> libc::Ioctl {
     request.into()
 }
 

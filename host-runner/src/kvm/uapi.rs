@@ -40,6 +40,8 @@ pub(crate) const KVM_SET_USER_MEMORY_REGION: u32 = 0x4020_ae46;
 pub(crate) const KVM_GET_ONE_REG: u32 = 0x4010_aeab;
 /// `struct kvm_one_reg`.
 pub(crate) const KVM_SET_ONE_REG: u32 = 0x4010_aeac;
+/// `struct kvm_reg_list`, whose length follows from its first word.
+pub(crate) const KVM_GET_REG_LIST: u32 = 0xc008_aeb0;
 /// [`VcpuEvents`].
 pub(crate) const KVM_GET_VCPU_EVENTS: u32 = 0x8040_ae9f;
 /// [`VcpuEvents`].

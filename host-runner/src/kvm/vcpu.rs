@@ -52,9 +52,30 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Stopped {
     /// Why.
-    pub(super) end: RunEnd,
+    pub(super) end: End,
     /// What it ran in.
     pub(super) machine: Machine,
+}
+
+/// Why a vCPU stopped.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The run is over.
+    Over(RunEnd),
+    /// The machine is to be saved where it stands, for this step: by a thread that is in no sandbox.
+    Save(Cause),
+}
+
+impl Stopped {
+    /// What is left to do for the end, done.
+    pub(super) fn finish(self) -> (RunEnd, Machine) {
+        let Self { end, mut machine } = self;
+        let end = match end {
+            End::Over(end) => end,
+            End::Save(cause) => machine.save_and_stop(Some(cause)),
+        };
+        (end, machine)
+    }
 }
 
 impl Created {
@@ -146,14 +167,14 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
         Err(reason) => {
             drop(target);
             return Stopped {
-                end: RunEnd::Stuck(reason),
+                end: End::Over(RunEnd::Stuck(reason)),
                 machine,
             };
         }
     };
     let end = loop {
         if stop.load(Ordering::Acquire) {
-            break RunEnd::TimedOut;
+            break End::Over(RunEnd::TimedOut);
         }
         let exit = machine.enter();
         if let Some(end) = machine.handle(exit) {
@@ -214,12 +235,13 @@ impl Machine {
     }
 
     /// Answers an exit; gives the end, if it is one.
-    fn handle(&mut self, exit: Exit) -> Option<RunEnd> {
+    fn handle(&mut self, exit: Exit) -> Option<End> {
         if !self.take_gathered() {
-            return Some(RunEnd::Flooded);
+            return Some(End::Over(RunEnd::Flooded));
         }
         while let Some(advice) = sigbus::advice() {
             self.board.advised(memory::BASE + advice.offset, advice.shift);
+            self.memory.lose(memory::BASE + advice.offset, advice.shift);
         }
         let done = match exit {
             Exit::Answered => Ok(()),
@@ -231,7 +253,7 @@ impl Machine {
             Exit::Write { ipa, width, value } => match self.board.write(ipa, width, value) {
                 Answer::Done => Ok(()),
                 Answer::Nobody => self.answer_nobody(ipa),
-                Answer::Flooded => return Some(RunEnd::Flooded),
+                Answer::Flooded => return Some(End::Over(RunEnd::Flooded)),
                 Answer::Open(cause) => self.open(cause),
                 Answer::Pend(cause, syndrome) => self.pend(cause, syndrome),
                 Answer::Poison(cause, by) => self.poison(cause, by),
@@ -245,16 +267,18 @@ impl Machine {
                 self.answer_nobody(fault_ipa)
             }
             Exit::Poisoned(met) => self.abort_by_poison(met).and_then(|()| self.keep_out(met)),
-            Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(RunEnd::PoweredOff),
-            Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(RunEnd::Reset),
+            Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(End::Over(RunEnd::PoweredOff)),
+            Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(End::Over(RunEnd::Reset)),
             Exit::System(kind) => Err(format!("system event {kind}")),
             Exit::Unknown(reason) => Err(format!("exit reason {reason}")),
             Exit::Failed(error) => Err(format!("KVM_RUN: {error}")),
         };
-        let reason = done.err()?;
+        let Err(reason) = done else {
+            return self.board.take_save().map(End::Save);
+        };
         let pc = registers::get(&self.vcpu, Register::Pc).unwrap_or(0);
         self.board.stuck(0, pc);
-        Some(RunEnd::Stuck(format!("{reason} (PC {pc:#x})")))
+        Some(End::Over(RunEnd::Stuck(format!("{reason} (PC {pc:#x})"))))
     }
 
     /// Takes what KVM gathered since the last exit; false when that is more than the guest may write.
@@ -350,6 +374,7 @@ impl Machine {
         let Some(page) = met.offset.map(|offset| memory::BASE + offset) else {
             return self.abort(0, LeftFor::PoisonedAccess);
         };
+        self.memory.lose(page, 12);
         let (pc, pstate) = (self.read(Register::Pc)?, self.read(Register::Pstate)?);
         if self.page_of(pc)? != Some(page) {
             return self.abort(page, LeftFor::PoisonedAccess);
@@ -425,7 +450,7 @@ impl Machine {
     }
 
     /// Has KVM complete the access that the vCPU left for, without entering the guest.
-    fn complete_access(&mut self) -> Result<(), String> {
+    pub(super) fn complete_access(&mut self) -> Result<(), String> {
         self.vcpu.set_kvm_immediate_exit(1);
         let left = match self.vcpu.run() {
             Ok(exit) => Err(format!("completing an access gave {exit:?}")),
@@ -469,7 +494,7 @@ impl Machine {
 }
 
 /// The same events as kvm-bindings has them.
-fn bound(checked: &Checked) -> kvm_vcpu_events {
+pub(super) fn bound(checked: &Checked) -> kvm_vcpu_events {
     let VcpuEvents {
         serror_pending,
         serror_has_esr,

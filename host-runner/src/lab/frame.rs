@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Out,
     Err,
     Kernel,
+    File,
     Exit,
 }
 
@@ -34,6 +35,7 @@ impl Kind {
             Self::Out => b'O',
             Self::Err => b'E',
             Self::Kernel => b'K',
+            Self::File => b'F',
             Self::Exit => b'X',
         }
     }
@@ -61,6 +63,7 @@ pub(crate) fn decode(line: &str) -> Frame<'_> {
     match text.next() {
         Some('O') => Frame::Line(Line::Out(text.as_str())),
         Some('E') => Frame::Line(Line::Err(text.as_str())),
+        Some('F') => Frame::Line(Line::File(text.as_str())),
         Some('K') => Frame::Line(Line::Kernel(text.as_str())),
         Some('X') => text.as_str().parse().map_or(kernel, Frame::Exit),
         _ => kernel,
@@ -86,6 +89,10 @@ mod tests {
         );
         assert_eq!(there_and_back(Kind::Err, ""), r#"Line(Err(""))"#);
         assert_eq!(there_and_back(Kind::Kernel, "oops"), r#"Line(Kernel("oops"))"#);
+        assert_eq!(
+            there_and_back(Kind::File, "a 0 AA=="),
+            r#"Line(File("a 0 AA=="))"#
+        );
         assert_eq!(there_and_back(Kind::Exit, "-1"), "Exit(-1)");
         assert_eq!(there_and_back(Kind::Exit, "124"), "Exit(124)");
     }

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::frame::{self, Kind};
+use super::parcel;
 
 /// The exit code that says that init itself failed.
 const FAILED: i32 = 70;
@@ -149,6 +150,7 @@ fn serve(serial: &Serial) -> io::Result<i32> {
         child.wait()
     })?;
     // The scope has ended, so all its lines are out before the code is.
+    parcel::send_all(&mut |part| serial.send(Kind::File, part.as_bytes()))?;
     if let Some(log) = log {
         pass_on_log(serial, log);
     }

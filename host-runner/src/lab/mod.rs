@@ -13,10 +13,13 @@ use crate::backend::Missing;
 
 mod frame;
 mod newc;
+mod parcel;
 mod session;
 
 #[cfg(target_os = "linux")]
 mod init;
+
+pub use parcel::{OUT, Parcel};
 
 /// Names the QEMU program, if it is not the one on the path.
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
@@ -45,6 +48,8 @@ pub enum Line<'a> {
     Err(&'a str),
     /// A line of the lab kernel's own.
     Kernel(&'a str),
+    /// A part of a file that the inner command left behind; [`Parcel`] puts them together.
+    File(&'a str),
 }
 
 /// How a session ended.

@@ -94,7 +94,7 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
     let request = serde_json::to_vec(arguments).map_err(|error| no_file(&error))?;
     let write = || -> Result<Vec<u8>, TooLarge> {
         let mut archive = Archive::new();
-        for directory in ["/dev", "/proc", "/sys", "/tmp", "/run"] {
+        for directory in ["/dev", "/proc", "/sys", "/tmp", "/run", super::OUT] {
             archive.directory(directory)?;
         }
         archive.program("/init", &init)?;
@@ -199,8 +199,9 @@ fn follow(
             Ok(Said::Serial(text)) => match frame::decode(&text) {
                 Frame::Exit(code) => return SessionEnd::Exited(code),
                 Frame::Line(what) => {
-                    let (Line::Out(text) | Line::Err(text) | Line::Kernel(text)) = what;
-                    keep(text);
+                    if let Line::Out(text) | Line::Err(text) | Line::Kernel(text) = what {
+                        keep(text);
+                    }
                     line(what);
                 }
             },

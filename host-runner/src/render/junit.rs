@@ -24,10 +24,13 @@ impl Renderer for Junit {
             Event::Verdict(verdict) => {
                 let mut status = match verdict.verdict {
                     Outcome::Pass => TestCaseStatus::success(),
+                    Outcome::Saved => TestCaseStatus::skipped(),
                     Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
                     Outcome::Timeout => TestCaseStatus::non_success(NonSuccessKind::Error),
                 };
-                if verdict.verdict != Outcome::Pass {
+                if verdict.verdict == Outcome::Saved {
+                    status.set_message("saved, to be judged once it is restored");
+                } else if verdict.verdict != Outcome::Pass {
                     let first = verdict.findings.first().map(sentence).unwrap_or_default();
                     let all: Vec<String> = verdict.findings.iter().map(sentence).collect();
                     status.set_message(first).set_description(all.join("\n"));
@@ -54,7 +57,8 @@ impl Renderer for Junit {
                 let xml = report.to_string().map_err(io::Error::other)?;
                 out.write_all(xml.as_bytes())?;
             }
-            Event::Trigger(_)
+            Event::Saved(_)
+            | Event::Trigger(_)
             | Event::Injection(_)
             | Event::Advice(_)
             | Event::Delivery(_)

@@ -34,6 +34,8 @@ impl Renderer for Ktap {
                     Outcome::Pass => ("ok", ""),
                     Outcome::Fail => ("not ok", ""),
                     Outcome::Timeout => ("not ok", " # TIMEOUT"),
+                    // Nothing was judged.
+                    Outcome::Saved => ("ok", " # SKIP saved"),
                 };
                 writeln!(out, "{word} {} {}{directive}", self.number, verdict.scenario)
             }
@@ -48,7 +50,7 @@ impl Renderer for Ktap {
                 "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0",
                 totals.passed,
                 totals.failed + totals.timed_out,
-                totals.skipped
+                totals.skipped + totals.saved
             ),
             Event::ScenarioStarted(_)
             | Event::Trigger(_)
@@ -59,6 +61,7 @@ impl Renderer for Ktap {
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Console(_)
+            | Event::Saved(_)
             | Event::Measure(_) => Ok(()),
         }
     }

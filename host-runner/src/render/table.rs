@@ -33,6 +33,7 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
         let verdict = format!("{:<7}", row.outcome.map_or("skip", word));
         let verdict = match row.outcome {
             Some(Outcome::Pass) => verdict.green().to_string(),
+            Some(Outcome::Saved) => verdict.cyan().to_string(),
             Some(Outcome::Fail | Outcome::Timeout) => verdict.red().bold().to_string(),
             None => verdict.yellow().to_string(),
         };
@@ -53,12 +54,21 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
     } else {
         summary.green().bold().to_string()
     };
+    let saved = if totals.saved > 0 {
+        format!(", {} saved", totals.saved)
+    } else {
+        String::new()
+    };
     let late = if totals.timed_out > 0 {
         format!(", {} of them timed out", totals.timed_out)
     } else {
         String::new()
     };
-    writeln!(out, "\n{backend}: {summary}{late} in {}", seconds(totals.wall_ms))
+    writeln!(
+        out,
+        "\n{backend}: {summary}{saved}{late} in {}",
+        seconds(totals.wall_ms)
+    )
 }
 
 pub(super) const fn word(outcome: Outcome) -> &'static str {
@@ -66,5 +76,6 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
         Outcome::Pass => "pass",
         Outcome::Fail => "FAIL",
         Outcome::Timeout => "TIMEOUT",
+        Outcome::Saved => "saved",
     }
 }

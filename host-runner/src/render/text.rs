@@ -90,6 +90,23 @@ impl Renderer for Text {
                 self.console.push(console.line.clone());
                 Ok(())
             }
+            Event::Saved(saved) => {
+                let (file, bytes, pages) = (&saved.file, saved.bytes, saved.pages);
+                let out_of_use = match saved.poisoned {
+                    0 => String::new(),
+                    count => format!(", {count} poisoned left out"),
+                };
+                let pending = if saved.serror_pending {
+                    ", an SError pending"
+                } else {
+                    ""
+                };
+                row(
+                    out,
+                    "saved",
+                    &format!("{file} · {bytes} bytes, {pages} pages{out_of_use}{pending}"),
+                )
+            }
             Event::Verdict(verdict) => self.verdict(verdict, out),
             Event::Skipped(skipped) => {
                 self.rows.push(Row {
@@ -178,6 +195,10 @@ impl Text {
             row(out, "Linux", linux.trim())?;
         }
         let time = seconds(verdict.wall_ms);
+        if verdict.verdict == Outcome::Saved {
+            let word = "saved, to be judged once it is restored";
+            return writeln!(out, "  {} {} in {time}", "✔".cyan(), word.cyan());
+        }
         if verdict.verdict == Outcome::Pass {
             return writeln!(out, "  {} {} in {time}", "✔".green(), "pass".green());
         }

@@ -3,14 +3,22 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use super::{Output, skipped};
-use crate::backend::{Backend, Limits, Missing, Request, Run, RunEnd};
+use super::keep::Keep;
+use super::{Output, again, skipped};
+use crate::backend::{Backend, Limits, Missing, Request, Run, RunEnd, State};
 use crate::events::{Event, ScenarioStarted};
 use crate::judge::judge;
+use crate::saved::ScenarioId;
 use crate::scenario::{Platform, Scenario, boot};
 use crate::timeline;
 
-pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], output: &mut Output) {
+pub(super) fn run(
+    backend: &dyn Backend,
+    image: &[u8],
+    scenarios: &[Scenario],
+    keep: &Keep,
+    output: &mut Output,
+) {
     let platform = Platform::of_backend(backend.name());
     for scenario in scenarios {
         if !scenario.platforms.contains(&platform) {
@@ -35,7 +43,13 @@ pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], o
             continue;
         }
         eprintln!("seawall: {} on {}", scenario.name, backend.name());
-        match one(backend, image, scenario) {
+        match one(backend, image, scenario, keep) {
+            // Judged as a whole, and by whoever goes on with it.
+            Ok(Run {
+                end: RunEnd::Saved(bytes),
+                wall,
+                ..
+            }) => again::saved(scenario, &bytes, wall, keep, output),
             Ok(run) => {
                 output.event(Event::ScenarioStarted(ScenarioStarted {
                     scenario: scenario.name.clone(),
@@ -53,7 +67,7 @@ pub(super) fn run(backend: &dyn Backend, image: &[u8], scenarios: &[Scenario], o
 }
 
 /// One guest. A panic of a backend is that scenario's failure, and the next one runs.
-fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, Missing> {
+fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) -> Result<Run, Missing> {
     let stuck = |reason: String| Run {
         end: RunEnd::Stuck(reason),
         console: Vec::new(),
@@ -67,6 +81,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         // Checked when the scenario was read.
         Err(error) => return Ok(stuck(error.to_string())),
     };
+    let id = ScenarioId::of(&scenario.name, &scenario.source);
     let request = Request {
         image,
         memory_bytes: scenario.guest.memory_bytes,
@@ -75,6 +90,10 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         limits: Limits {
             wall: scenario.timeout,
             ..Limits::default()
+        },
+        state: State {
+            scenario: Some(&id),
+            saved: keep.restore.as_ref(),
         },
     };
     panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request))).unwrap_or_else(|_| {

@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Output, skipped};
+use super::keep::Keep;
+use super::{Output, again, skipped};
 use crate::backend::Missing;
 use crate::escape;
 use crate::events::{Event, Finding, Outcome, RunStarted, Skipped, Verdict};
-use crate::lab::{Lab, Line, SessionEnd};
+use crate::lab::{Lab, Line, OUT, Parcel, SessionEnd};
+use crate::saved::{self, SavedError};
 use crate::scenario::Scenario;
 
 /// Where the scenarios lie inside.
 const FOLDER: &str = "/scenarios";
 /// Where the guest's Image lies inside; the lab puts it there.
 const IMAGE: &str = "/seawall.Image";
+/// Where a VM that is restored lies inside.
+const IN: &str = "/in";
+/// How a saved VM is called inside.
+const VM: &str = "vm.seawall";
 /// What the lab may need to boot and to shut down.
 const AROUND: Duration = Duration::from_secs(120);
 /// Lines of the lab's own that are kept for the case that it is lost.
@@ -21,16 +27,22 @@ const KEPT_LINES: usize = 20;
 /// Linux, whatever this host is.
 const KILLED_BY_SIGSYS: i32 = 128 + 31;
 
-pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output: &mut Output) {
+pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], keep: &Keep, output: &mut Output) {
     let mut started = Some(started);
     let mut left = scenarios;
     while !left.is_empty() {
-        let (arguments, files) = inner_command(left);
+        let (arguments, files) = match inner_command(left, keep) {
+            Ok(command) => command,
+            Err(error) => {
+                eprintln!("seawall: {error}");
+                return;
+            }
+        };
         let wall = left
             .iter()
-            .fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
+            .fold(AROUND, |sum, scenario| sum.saturating_add(again::limit(scenario)));
         eprintln!("seawall: the lab boots");
-        left = follow(&mut started, left, output, |line| {
+        left = follow(&mut started, left, keep, output, |line| {
             lab.session(&arguments, &files, wall, line)
         });
     }
@@ -41,6 +53,7 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output
 fn follow<'a>(
     started: &mut Option<RunStarted>,
     scenarios: &'a [Scenario],
+    keep: &Keep,
     output: &mut Output,
     session: impl FnOnce(&mut dyn FnMut(Line<'_>)) -> Result<SessionEnd, Missing>,
 ) -> &'a [Scenario] {
@@ -49,11 +62,15 @@ fn follow<'a>(
         scenarios,
         output,
         last: Vec::new(),
+        parcel: keep.save.is_some().then(|| Parcel::of(VM)),
+        saved_after: None,
     };
     let end = session(&mut |line| listener.line(line));
     let Listener {
         started: unsaid,
         last,
+        parcel,
+        saved_after,
         ..
     } = listener;
     if let Some(unsaid) = unsaid {
@@ -81,6 +98,12 @@ fn follow<'a>(
             return &[];
         }
     };
+    if let (Some(parcel), Some(before), [scenario]) = (parcel, saved_after, scenarios) {
+        match parcel.finish() {
+            Ok(bytes) => again::saved(scenario, &bytes, before, keep, output),
+            Err(problem) => output.event(Event::Verdict(lost(scenario, &problem))),
+        }
+    }
     let mut first = true;
     for scenario in scenarios {
         if !output.has_reported(&scenario.name) {
@@ -93,9 +116,12 @@ fn follow<'a>(
     &[]
 }
 
+/// Arguments, and files with their paths.
+type Inner = (Vec<String>, Vec<(String, Vec<u8>)>);
+
 /// The command inside, and the files it needs. What runs there is exactly what was read here: each scenario goes in as
 /// its own text.
-fn inner_command(scenarios: &[Scenario]) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+fn inner_command(scenarios: &[Scenario], keep: &Keep) -> Result<Inner, SavedError> {
     let arguments = [
         "run",
         "--backend",
@@ -107,13 +133,23 @@ fn inner_command(scenarios: &[Scenario]) -> (Vec<String>, Vec<(String, Vec<u8>)>
         "--scenarios",
         FOLDER,
     ];
-    let files = scenarios.iter().map(|scenario| {
+    let mut arguments = arguments.map(str::to_owned).to_vec();
+    let texts = scenarios.iter().map(|scenario| {
         (
             format!("{FOLDER}/{}.toml", scenario.name),
             scenario.source.clone().into_bytes(),
         )
     });
-    (arguments.map(str::to_owned).to_vec(), files.collect())
+    let mut files: Vec<_> = texts.collect();
+    if keep.save.is_some() {
+        arguments.extend(["--save".to_owned(), format!("{OUT}/{VM}")]);
+    }
+    if let Some(saved) = &keep.restore {
+        let path = format!("{IN}/{VM}");
+        arguments.extend(["--restore".to_owned(), path.clone()]);
+        files.push((path, saved::encode(saved)?));
+    }
+    Ok((arguments, files))
 }
 
 fn lost(scenario: &Scenario, reason: &str) -> Verdict {
@@ -152,6 +188,10 @@ struct Listener<'a> {
     scenarios: &'a [Scenario],
     output: &'a mut Output,
     last: Vec<String>,
+    /// The saved VM that comes out, if one is to.
+    parcel: Option<Parcel>,
+    /// How long it had run.
+    saved_after: Option<Duration>,
 }
 
 impl Listener<'_> {
@@ -163,6 +203,11 @@ impl Listener<'_> {
             },
             Line::Err(text) => eprintln!("lab: {}", escape::text(text)),
             Line::Kernel(text) => self.keep(text),
+            Line::File(part) => {
+                if let Some(parcel) = &mut self.parcel {
+                    parcel.take(part);
+                }
+            }
         }
     }
 
@@ -178,6 +223,13 @@ impl Listener<'_> {
             }
             // The counts are this side's own.
             Event::RunEnded(_) => {}
+            // Said again once the file is out here.
+            Event::Saved(_) => {}
+            Event::Verdict(Verdict {
+                verdict: Outcome::Saved,
+                wall_ms,
+                ..
+            }) => self.saved_after = Some(Duration::from_millis(wall_ms)),
             // One verdict for each scenario that was asked for, and for no other.
             Event::Verdict(Verdict { ref scenario, .. }) | Event::Skipped(Skipped { ref scenario, .. })
                 if self.output.has_reported(scenario)

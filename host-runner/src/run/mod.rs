@@ -1,8 +1,10 @@
 //! `seawall run`: scenarios on a backend, and the verdicts.
 
+mod again;
 mod choose;
 mod direct;
 mod inside;
+mod keep;
 mod output;
 pub mod place;
 
@@ -19,6 +21,7 @@ use crate::render::Format;
 use crate::scenario::{Platform, Scenario, library};
 
 use choose::{Backend, Choice, Unchosen};
+use keep::Keep;
 
 /// What `seawall run` can be told.
 #[derive(Args, Debug)]
@@ -37,6 +40,15 @@ pub struct RunArguments {
     /// Run these instead of the built-in ones: a file, or a folder of them
     #[arg(long = "scenarios", value_name = "PATH")]
     pub scenarios: Vec<PathBuf>,
+    /// Save the VM to this file where its scenario says so, and end there
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Let --save replace a file that is no saved VM
+    #[arg(long, requires = "save")]
+    pub overwrite: bool,
+    /// Go on with the VM in this file; it is judged by the scenario that it was saved under
+    #[arg(long, value_name = "FILE", conflicts_with = "filters")]
+    pub restore: Option<PathBuf>,
     /// Where the guest, the shim and the lab's parts lie
     #[command(flatten)]
     pub place: place::PlaceArguments,
@@ -61,11 +73,38 @@ pub enum BackendName {
 /// Runs scenarios; gives the exit code.
 #[must_use]
 pub fn run(arguments: &RunArguments) -> Exit {
-    let selected = library::load(&arguments.scenarios)
-        .and_then(|all| library::select(all, &arguments.filters, &arguments.tags));
+    let restore = match keep::restored(arguments.restore.as_deref()) {
+        Ok(restore) => restore,
+        Err(error) => return complain::about_usage(&error),
+    };
+    let of_file: Vec<String> = restore
+        .iter()
+        .map(|saved| format!("={}", saved.scenario.name))
+        .collect();
+    let filters = if of_file.is_empty() {
+        &arguments.filters
+    } else {
+        &of_file
+    };
+    let selected =
+        library::load(&arguments.scenarios).and_then(|all| library::select(all, filters, &arguments.tags));
     let scenarios = match selected {
         Ok(scenarios) => scenarios,
         Err(error) => return complain::about_library(&error, arguments.color),
+    };
+    let fits = match (&restore, scenarios.first()) {
+        (Some(saved), Some(scenario)) => keep::is_of(saved, scenario),
+        _ => Ok(()),
+    };
+    let can_save = |to: &PathBuf| keep::can_save(to, arguments.overwrite, &scenarios);
+    if let Err(reason) = fits.and_then(|()| arguments.save.as_ref().map_or(Ok(()), can_save)) {
+        return complain::about_usage(&reason);
+    }
+    let keep = Keep {
+        save: arguments.save.clone(),
+        overwrite: arguments.overwrite,
+        restore,
+        image: arguments.place.image(),
     };
     let mut output = Output::new(arguments.format, arguments.color);
     let choice = match choose::choose(arguments.backend, &arguments.place) {
@@ -86,14 +125,14 @@ pub fn run(arguments: &RunArguments) -> Exit {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
     eprintln!("seawall: on {}: {}", choice.name, choice.why);
-    let scenarios = leave_out(scenarios, choice.name, !arguments.filters.is_empty());
+    let scenarios = leave_out(scenarios, choice.name, !filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
         Backend::Direct(backend, image) => {
             output.event(Event::RunStarted(started));
-            direct::run(backend.as_ref(), image, &scenarios, &mut output);
+            direct::run(backend.as_ref(), image, &scenarios, &keep, &mut output);
         }
-        Backend::Lab(lab) => inside::run(lab, started, &scenarios, &mut output),
+        Backend::Lab(lab) => inside::run(lab, started, &scenarios, &keep, &mut output),
     }
     output.finish()
 }

@@ -58,6 +58,7 @@ impl Output {
                     Outcome::Pass => self.totals.passed += 1,
                     Outcome::Fail => self.totals.failed += 1,
                     Outcome::Timeout => self.totals.timed_out += 1,
+                    Outcome::Saved => self.totals.saved += 1,
                 }
                 self.reported.push(verdict.scenario.clone());
             }

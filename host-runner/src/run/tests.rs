@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use super::{Output, direct, leave_out};
+use super::{Keep, Output, direct, leave_out};
 use crate::backend::{Backend, Missing, Request, Run, RunEnd};
 use crate::command::Exit;
 use crate::events::{Event, RunStarted, SCHEMA};
@@ -92,7 +92,7 @@ fn exit(hows: &[u32]) -> (Exit, String) {
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
     output.event(Event::RunStarted(run_started(scenarios.len())));
-    direct::run(&Played, b"image", &scenarios, &mut output);
+    direct::run(&Played, b"image", &scenarios, &Keep::default(), &mut output);
     (output.finish(), buffer.text())
 }
 
@@ -136,7 +136,13 @@ fn a_scenario_for_another_platform_is_skipped_with_the_way_to_it() {
     let text = LOAD.replace("cites = []", "cites = []\nbackends = [\"kvm\"]");
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
-    direct::run(&Played, b"", &[parse("s", &text).unwrap()], &mut output);
+    direct::run(
+        &Played,
+        b"",
+        &[parse("s", &text).unwrap()],
+        &Keep::default(),
+        &mut output,
+    );
     assert_eq!(output.finish(), Exit::Skipped);
     assert!(
         buffer
@@ -174,7 +180,7 @@ fn a_reader_that_goes_away_changes_no_verdict() {
     }
     for (how, expected) in [(30, Exit::Pass), (1, Exit::Fail)] {
         let mut output = Output::to(Box::new(Closed), Format::Text);
-        direct::run(&Played, b"", &[played("s", how)], &mut output);
+        direct::run(&Played, b"", &[played("s", how)], &Keep::default(), &mut output);
         assert_eq!(output.finish(), expected);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use seawall_replay::plan::{self, Injection, Poison, SERROR_SYNDROME_MASK};
+use seawall_replay::plan::{self, Injection, Poison, SERROR_SYNDROME_MASK, When};
 use seawall_replay::port::Window;
 use toml::Spanned;
 
@@ -77,7 +77,7 @@ impl Checker {
                 .any(|(word, known)| *word == route && known.needs_host());
             if needs_host && platforms.contains(&Platform::Qemu) {
                 let message =
-                    format!("`{route}` works on the host's side of memory, which the backend qemu has not");
+                    format!("`{route}` needs a host behind the guest, which the backend qemu has not");
                 self.problem(span, message, Some("backends = [\"kvm\"]".into()));
             }
         }
@@ -211,7 +211,7 @@ impl Checker {
             .map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
         let at = at.unwrap_or(Window::Checkpoint);
         let route = self.word(&raw.route, "route").unwrap_or(Route::Hole);
-        if route.needs_page() && matches!(at, Window::User | Window::Border) {
+        if route.needs_page() && !has_page(at) {
             let span = raw.at.as_ref().map_or(raw.route.span(), Spanned::span);
             let help = Some(format!(
                 "`{}` needs `checkpoint` or `kernel`",
@@ -245,6 +245,14 @@ impl Checker {
             let message = format!("`{}` has no syndrome to choose", raw.route.get_ref());
             self.problem(syndrome.span(), message, Some(help));
         }
+        if let Some(syndrome) = raw.syndrome.as_ref().filter(|_| route == Route::Save) {
+            let help = Some("the step that injects at the same announcement has it".to_owned());
+            self.problem(syndrome.span(), "to save has no syndrome".into(), help);
+        }
+        if let Some(after) = raw.after.as_ref().filter(|_| route != Route::Save) {
+            let help = Some("only `save` takes it".to_owned());
+            self.problem(after.span(), "this route has no `after`".into(), help);
+        }
         match route {
             Route::Hole => Injection::Hole,
             Route::Uffd => Injection::Poison(Poison::Userfault),
@@ -261,7 +269,23 @@ impl Checker {
                 }),
             },
             Route::Registers => self.abort_by_registers(at, raw),
+            Route::Save => self.save(at, raw),
         }
+    }
+
+    fn save(&mut self, at: Window, raw: &RawInject) -> Injection {
+        if let Some(times) = raw.times.as_ref().filter(|times| *times.get_ref() != 1) {
+            let help = Some("to save again later, write another step".to_owned());
+            self.problem(times.span(), "a step saves once".into(), help);
+        }
+        let after = raw.after.as_ref();
+        let when = after.map_or(Some(When::Announced), |after| self.word(after, "point"));
+        if let Some(after) = after.filter(|_| when == Some(When::AbortGiven) && !has_page(at)) {
+            let help = Some("`after = \"abort\"` needs `checkpoint` or `kernel`".to_owned());
+            let message = "this window announces no page, so no abort is known to come of it".to_owned();
+            self.problem(after.span(), message, help);
+        }
+        Injection::Save(when.unwrap_or(When::Announced))
     }
 
     fn abort_by_registers(&mut self, at: Window, raw: &RawInject) -> Injection {
@@ -386,4 +410,9 @@ impl Checker {
     pub(super) fn problem(&mut self, span: Range<usize>, message: String, help: Option<String>) {
         self.problems.push(Problem { span, message, help });
     }
+}
+
+/// Whether announcements of this window name a page.
+const fn has_page(at: Window) -> bool {
+    matches!(at, Window::Checkpoint | Window::Kernel)
 }

@@ -49,6 +49,7 @@ pub(super) struct RawInject {
     pub(super) far: Option<Spanned<RawFar>>,
     pub(super) skip: Option<Number>,
     pub(super) times: Option<Number>,
+    pub(super) after: Option<Text>,
 }
 
 #[derive(Deserialize, Debug)]

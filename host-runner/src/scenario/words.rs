@@ -1,5 +1,6 @@
 //! The words of the scenario language, each with its meaning.
 
+use seawall_replay::plan::When;
 use seawall_replay::port::{End, Window};
 
 /// A value that a scenario names with a word.
@@ -175,15 +176,16 @@ pub(crate) enum Route {
     BusObjErrBare,
     ReadOnly,
     Mend,
+    Save,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        self.needs_host() || matches!(self, Self::Hole | Self::ReadOnly)
+        matches!(self, Self::Hole | Self::ReadOnly) || (self.needs_host() && !matches!(self, Self::Save))
     }
 
-    /// Whether it needs host memory or memory slots behind the guest's, which the shim does not have.
+    /// Whether it needs a host behind the guest, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
         matches!(
             self,
@@ -193,6 +195,7 @@ impl Route {
                 | Self::BusObjErr
                 | Self::BusObjErrBare
                 | Self::Mend
+                | Self::Save
         )
     }
 }
@@ -209,7 +212,13 @@ impl Word for Route {
         ("bus-objerr-bare", Self::BusObjErrBare),
         ("read-only", Self::ReadOnly),
         ("mend", Self::Mend),
+        ("save", Self::Save),
     ];
+}
+
+impl Word for When {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("announcement", Self::Announced), ("abort", Self::AbortGiven)];
 }
 
 impl Word for Window {

@@ -6,6 +6,7 @@ use crate::command::Exit;
 use crate::lab::{Line, SessionEnd};
 use crate::render::Format;
 use crate::run::Output;
+use crate::run::keep::Keep;
 use crate::run::tests::{Buffer, run_started};
 use crate::scenario::{Scenario, library};
 
@@ -20,7 +21,8 @@ fn played(names: &[&str], lines: &[&str], end: Result<SessionEnd, Missing>) -> (
     let mut output = Output::to(Box::new(buffer.clone()), Format::Ktap);
     let scenarios = scenarios(names);
     let started = &mut Some(run_started(names.len()));
-    let behind = follow(started, &scenarios, &mut output, |line| {
+    let keep = Keep::default();
+    let behind = follow(started, &scenarios, &keep, &mut output, |line| {
         lines.iter().for_each(|text| line(Line::Out(text)));
         end
     });
@@ -34,7 +36,7 @@ const PASS: &str =
 #[test]
 fn what_runs_inside_is_exactly_what_was_read_outside() {
     let scenarios = library::load(&[]).unwrap();
-    let (arguments, files) = inner_command(&scenarios);
+    let (arguments, files) = inner_command(&scenarios, &Keep::default()).unwrap();
     assert_eq!(
         arguments.join(" "),
         "run --backend kvm --format ndjson --image /seawall.Image --scenarios /scenarios"
@@ -111,7 +113,7 @@ fn what_the_sandbox_kills_is_failed_by_name_and_the_rest_runs() {
     let mut sessions = vec![(vec![], 0), (vec![PASS], 128 + 31)];
     let mut left = scenarios.as_slice();
     while let Some((lines, code)) = sessions.pop() {
-        left = follow(&mut started, left, &mut output, |line| {
+        left = follow(&mut started, left, &Keep::default(), &mut output, |line| {
             lines.iter().for_each(|text| line(Line::Out(text)));
             Ok(SessionEnd::Exited(code))
         });

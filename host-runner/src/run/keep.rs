@@ -1,0 +1,71 @@
+//! What `--save` and `--restore` ask for, checked before anything runs.
+
+use std::path::{Path, PathBuf};
+
+use seawall_replay::plan::Injection;
+
+use crate::saved::file::{self, FileError};
+use crate::saved::{Saved, ScenarioId};
+use crate::scenario::Scenario;
+
+/// What becomes of a VM that is saved, and where one comes from.
+#[derive(Debug, Default)]
+pub(super) struct Keep {
+    /// Where it is saved to; else it goes on at once, in another process.
+    pub(super) save: Option<PathBuf>,
+    /// Anything that has that name may go.
+    pub(super) overwrite: bool,
+    /// What is gone on with.
+    pub(super) restore: Option<Saved>,
+    /// The guest's Image, for the process that goes on.
+    pub(super) image: PathBuf,
+}
+
+/// Reads the VM that is to be restored.
+///
+/// # Errors
+/// See [`FileError`].
+pub(super) fn restored(path: Option<&Path>) -> Result<Option<Saved>, FileError> {
+    path.map(file::read).transpose()
+}
+
+/// Whether this is the very scenario that the file was saved under.
+///
+/// # Errors
+/// What to do about it.
+pub(super) fn is_of(saved: &Saved, scenario: &Scenario) -> Result<(), String> {
+    if saved.scenario == ScenarioId::of(&scenario.name, &scenario.source) {
+        return Ok(());
+    }
+    Err(format!(
+        "the scenario `{}` in {} is not the one that the VM was saved under: name that one with --scenarios",
+        scenario.name, scenario.file
+    ))
+}
+
+/// Whether these scenarios can be saved there.
+///
+/// # Errors
+/// What to do about it.
+pub(super) fn can_save(to: &Path, overwrite: bool, scenarios: &[Scenario]) -> Result<(), String> {
+    let [scenario] = scenarios else {
+        let count = scenarios.len();
+        return Err(format!(
+            "--save is for one scenario, and {count} were named: say =NAME"
+        ));
+    };
+    if saves(scenario) == 0 {
+        let name = &scenario.name;
+        return Err(format!("`{name}` has no step that saves: route = \"save\""));
+    }
+    file::may_write(to, overwrite).map_err(|error| error.to_string())
+}
+
+/// How often a scenario saves.
+pub(super) fn saves(scenario: &Scenario) -> u32 {
+    let steps = scenario
+        .injections
+        .iter()
+        .filter(|inject| matches!(inject.injection, Injection::Save(_)));
+    steps.map(|inject| inject.times).sum()
+}
