@@ -122,7 +122,7 @@ pub struct Trigger {
 pub struct Injected {
     /// The scenario.
     pub scenario: String,
-    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`.
+    /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`, `read-only`, `save`.
     pub route: String,
     /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
     /// used.

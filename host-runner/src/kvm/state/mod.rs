@@ -40,6 +40,8 @@ impl Machine {
     fn save(&mut self, cause: Option<Cause>) -> Result<Vec<u8>, String> {
         let scenario = self.scenario.clone().ok_or("no scenario is known for it")?;
         self.complete_access()?;
+        // First: the guest's time stands still from here on.
+        let registers = registers::save(&self.vcpu)?;
         self.board.saves(cause);
         let events = self
             .vcpu
@@ -65,7 +67,7 @@ impl Machine {
             cpu: registers::cpu(&self.vcpu)?,
             layout: layout(&self.memory),
             memory: pages(&self.memory)?,
-            registers: registers::save(&self.vcpu)?,
+            registers,
             gic: gic::save(&self.gic)?,
             vcpu: vcpu_of(&events, mp_state),
             board: self.board.to_saved(),
@@ -180,7 +182,8 @@ pub(super) fn restore(
     };
     vcpu.set_mp_state(state)
         .map_err(|error| format!("KVM_SET_MP_STATE {}: {error}", saved.vcpu.mp_state))?;
-    pend(vcpu, abilities, &saved.vcpu).map_err(cannot)
+    pend(vcpu, abilities, &saved.vcpu).map_err(cannot)?;
+    registers::restore_time(vcpu, &saved.registers).map_err(cannot)
 }
 
 /// What can be told before anything is written.
