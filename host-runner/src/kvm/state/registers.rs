@@ -99,20 +99,23 @@ fn ids(vcpu: &VcpuFd) -> Result<Vec<u64>, String> {
     Ok(ids)
 }
 
-/// All registers, ascending.
+/// Where the time of a vCPU stands: to be asked for before all else, as it goes on while one looks at the rest.
+pub(super) fn time(vcpu: &VcpuFd) -> Vec<Register> {
+    let read = |id| get(vcpu, id).map(|bytes| Register { id, bytes });
+    // Where there is none, the list does not have it either.
+    COUNTERS.into_iter().filter_map(|id| read(id).ok()).collect()
+}
+
+/// All registers, ascending, with this time.
 ///
 /// # Errors
 /// Which one cannot be read.
-pub(super) fn save(vcpu: &VcpuFd) -> Result<Vec<Register>, String> {
-    let (counters, others): (Vec<u64>, Vec<u64>) = ids(vcpu)?.into_iter().partition(|id| is_counter(*id));
-    let read = |id| get(vcpu, id).map(|bytes| Register { id, bytes });
-    let mut registers: Vec<Register> = counters
-        .into_iter()
-        .chain(others)
-        .map(read)
-        .collect::<Result<_, _>>()?;
-    registers.sort_unstable();
-    Ok(registers)
+pub(super) fn save(vcpu: &VcpuFd, time: &[Register]) -> Result<Vec<Register>, String> {
+    let read = |id| match time.iter().find(|counter| counter.id == id) {
+        Some(counter) => Ok(counter.clone()),
+        None => get(vcpu, id).map(|bytes| Register { id, bytes }),
+    };
+    ids(vcpu)?.into_iter().map(read).collect()
 }
 
 /// Gives a vCPU that has not run yet these registers, all but the counters of its timers.
@@ -125,13 +128,18 @@ pub(super) fn restore(vcpu: &VcpuFd, saved: &[Register]) -> Result<(), String> {
     write(vcpu, &order)
 }
 
+/// The counters among these registers.
+pub(in crate::kvm) fn counters(saved: &[Register]) -> Vec<Register> {
+    let counters = saved.iter().filter(|register| is_counter(register.id));
+    counters.cloned().collect()
+}
+
 /// Sets the counters of the timers.
 ///
 /// # Errors
 /// Which one this host cannot have.
-pub(super) fn restore_time(vcpu: &VcpuFd, saved: &[Register]) -> Result<(), String> {
-    let counters: Vec<&Register> = saved.iter().filter(|register| is_counter(register.id)).collect();
-    write(vcpu, &counters)
+pub(super) fn restore_time(vcpu: &VcpuFd, counters: &[Register]) -> Result<(), String> {
+    write(vcpu, &counters.iter().collect::<Vec<_>>())
 }
 
 fn write(vcpu: &VcpuFd, registers: &[&Register]) -> Result<(), String> {
