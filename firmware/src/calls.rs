@@ -47,6 +47,9 @@ pub enum What {
     Border = 2,
     /// A page of the kernel's own, which it then reads itself. The address means nothing.
     Kernel = 3,
+    /// As `Border`; then the kernel has the error deferred, and announces the next number before it looks at what was
+    /// deferred.
+    Deferred = 4,
 }
 
 impl What {
@@ -58,6 +61,7 @@ impl What {
             1 => Some(Self::Table),
             2 => Some(Self::Border),
             3 => Some(Self::Kernel),
+            4 => Some(Self::Deferred),
             _ => None,
         }
     }

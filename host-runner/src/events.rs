@@ -174,7 +174,7 @@ pub struct Injected {
     /// The scenario.
     pub scenario: String,
     /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`,
-    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`, `mend`.
+    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`, `mend`, `save`.
     pub route: String,
     /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
     /// used.

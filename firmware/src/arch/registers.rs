@@ -61,6 +61,12 @@ pub(crate) fn synchronise_errors() -> u64 {
     deferred
 }
 
+/// Synchronises errors; what that defers stays in DISR_EL1. Without FEAT_RAS it does nothing.
+pub(crate) fn defer_errors() {
+    // SAFETY: ESB is a hint.
+    unsafe { core::arch::asm!("hint #16", options(nomem, nostack, preserves_flags)) }
+}
+
 /// Clears DISR_EL1. Only with FEAT_RAS.
 pub(crate) fn clear_deferred() {
     // SAFETY: the deferred error has been read and is being handled.

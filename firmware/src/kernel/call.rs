@@ -20,8 +20,16 @@ impl Guest {
     /// A checkpoint that is to be announced before the border is synchronised, is; every other call is left alone.
     pub(crate) fn before_border(&mut self) {
         let [number, address, what, ..] = self.kernel.arguments();
-        if self.kernel.call_number() == calls::CHECKPOINT && what == What::Border as u64 {
+        if self.kernel.call_number() != calls::CHECKPOINT {
+            return;
+        }
+        if what == What::Border as u64 || what == What::Deferred as u64 {
             self.kernel.announce(Window::Border, number, address);
+        }
+        if what == What::Deferred as u64 {
+            registers::defer_errors();
+            self.kernel
+                .announce(Window::Border, number.wrapping_add(1), address);
         }
     }
 
@@ -94,7 +102,7 @@ impl Guest {
         match What::from_argument(what) {
             Some(What::Page) => kernel.announce(Window::Checkpoint, number, address),
             Some(What::Table) => kernel.announce_table(number, address),
-            Some(What::Border) => u64::from(kernel.port.is_some()),
+            Some(What::Border | What::Deferred) => u64::from(kernel.port.is_some()),
             Some(What::Kernel) => {
                 let Some(page) = kernel.own_page else {
                     return FAILED;

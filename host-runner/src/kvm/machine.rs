@@ -16,7 +16,7 @@ use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
 use super::{host::Abilities, registers, state};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
-use crate::saved::ScenarioId;
+use crate::saved::{self, ScenarioId};
 
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
@@ -40,6 +40,8 @@ pub(super) struct Machine {
     pub(super) abilities: Abilities,
     // Under which a save is made; without one, none is.
     pub(super) scenario: Option<ScenarioId>,
+    // Of a restored machine that has not run yet: where its time stood.
+    pub(super) counters: Vec<saved::Register>,
 }
 
 /// Why there is no machine.
@@ -98,6 +100,10 @@ impl Machine {
             memory,
             abilities,
             scenario: request.state.scenario.cloned(),
+            counters: request
+                .state
+                .saved
+                .map_or_else(Vec::new, |saved| state::counters(&saved.registers)),
         })
     }
 }

@@ -172,7 +172,11 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
             };
         }
     };
+    let resumed = machine.resume_time();
     let end = loop {
+        if let Err(reason) = &resumed {
+            break End::Over(RunEnd::Stuck(format!("the guest's time cannot go on: {reason}")));
+        }
         if stop.load(Ordering::Acquire) {
             break End::Over(RunEnd::TimedOut);
         }

@@ -87,11 +87,9 @@ fn ndjson_comes_back_as_it_went() {
         r#"{"event":"injection","scenario":"load","route":"hole","syndrome":null,"times":1,"level":"notice"}"#
     ));
     assert!(text.contains(r#""vector":"EL0 synchronous +0x400","cause":"synchronous","from":"el0","register":"esr","syndrome":"0x92000010""#));
-    assert!(
-        text.contains(
-            r#"{"event":"run-ended","passed":1,"failed":1,"saved":0,"skipped":1,"timed_out":0,"wall_ms":2500,"level":"error"}"#
-        )
-    );
+    assert!(text.contains(
+        r#"{"event":"run-ended","passed":1,"failed":1,"saved":0,"skipped":1,"timed_out":0,"wall_ms":2500,"level":"error"}"#
+    ));
 }
 
 #[test]

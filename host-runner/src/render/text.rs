@@ -261,6 +261,7 @@ fn injection_text(injection: &Injected) -> String {
         }
         ("read-only", _) => "the page can no longer be written".to_owned(),
         ("mend", _) => "the page is as it was again".to_owned(),
+        ("save", _) => "the VM is saved, and goes on from there".to_owned(),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),

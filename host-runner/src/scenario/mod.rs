@@ -32,6 +32,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("walk", &[]),
     ("serror", &[]),
     ("border", &[]),
+    ("deferred", &[]),
     ("kernel", &[]),
     ("copyin", &[]),
     ("storm", &["load"]),

@@ -9,6 +9,8 @@ mod gic;
 mod raw;
 mod registers;
 
+pub(super) use registers::counters;
+
 use kvm_bindings::{kvm_mp_state, kvm_vcpu_events};
 use kvm_ioctls::{DeviceFd, VcpuFd};
 
@@ -37,9 +39,22 @@ impl Machine {
         }
     }
 
+    /// Has the guest's time go on where it stood, if this machine is a restored one: to be called just before it runs.
+    pub(super) fn resume_time(&mut self) -> Result<(), String> {
+        let counters = std::mem::take(&mut self.counters);
+        if counters.is_empty() {
+            return Ok(());
+        }
+        // What KVM sets up before a vCPU's first run takes longer than a tick.
+        self.complete_access()?;
+        registers::restore_time(&self.vcpu, &counters)
+    }
+
     fn save(&mut self, cause: Option<Cause>) -> Result<Vec<u8>, String> {
+        let time = registers::time(&self.vcpu);
         let scenario = self.scenario.clone().ok_or("no scenario is known for it")?;
         self.complete_access()?;
+        let registers = registers::save(&self.vcpu, &time)?;
         self.board.saves(cause);
         let events = self
             .vcpu
@@ -65,7 +80,7 @@ impl Machine {
             cpu: registers::cpu(&self.vcpu)?,
             layout: layout(&self.memory),
             memory: pages(&self.memory)?,
-            registers: registers::save(&self.vcpu)?,
+            registers,
             gic: gic::save(&self.gic)?,
             vcpu: vcpu_of(&events, mp_state),
             board: self.board.to_saved(),
@@ -146,7 +161,7 @@ fn pages(memory: &Memory) -> Result<Vec<Page>, String> {
     Ok(pages)
 }
 
-/// Makes a VM that has not run yet the saved one.
+/// Makes a VM that has not run yet the saved one, all but [`Machine::resume_time`].
 ///
 /// # Errors
 /// What this host cannot give it, by name.

@@ -6,8 +6,8 @@
 //! - One that this host does not know must have been zero: then nothing is lost with it. One that the file does not
 //!   know stays at its reset value: the VM never had it.
 //! - Firmware's pseudo registers go first, as they can be written only before anything else; then the ID registers,
-//!   which decide what the others may hold; then all others; then the timers, whose counters come last, so that no time
-//!   passes for the guest.
+//!   which decide what the others may hold; then all others; then the timers. Their counters come last of the whole
+//!   machine, as they were read first: no time passes for the guest while it is in a file.
 
 use kvm_ioctls::VcpuFd;
 
@@ -42,10 +42,13 @@ fn phase(id: u64) -> u8 {
         FIRMWARE | FIRMWARE_FEATURES => 0,
         // CRn = 0: all identification.
         SYSTEM if (id >> 7) & 0xf == 0 => 1,
-        SYSTEM if COUNTERS.contains(&id) => 4,
-        SYSTEM if TIMERS.contains(&id) => 3,
+        SYSTEM if is_counter(id) || TIMERS.contains(&id) => 3,
         _ => 2,
     }
+}
+
+fn is_counter(id: u64) -> bool {
+    COUNTERS.contains(&id)
 }
 
 /// How a register is called in messages.
@@ -96,26 +99,52 @@ fn ids(vcpu: &VcpuFd) -> Result<Vec<u64>, String> {
     Ok(ids)
 }
 
-/// All registers, ascending.
+/// Where the time of a vCPU stands: to be asked for before all else, as it goes on while one looks at the rest.
+pub(super) fn time(vcpu: &VcpuFd) -> Vec<Register> {
+    let read = |id| get(vcpu, id).map(|bytes| Register { id, bytes });
+    // Where there is none, the list does not have it either.
+    COUNTERS.into_iter().filter_map(|id| read(id).ok()).collect()
+}
+
+/// All registers, ascending, with this time.
 ///
 /// # Errors
 /// Which one cannot be read.
-pub(super) fn save(vcpu: &VcpuFd) -> Result<Vec<Register>, String> {
-    ids(vcpu)?
-        .into_iter()
-        .map(|id| get(vcpu, id).map(|bytes| Register { id, bytes }))
-        .collect()
+pub(super) fn save(vcpu: &VcpuFd, time: &[Register]) -> Result<Vec<Register>, String> {
+    let read = |id| match time.iter().find(|counter| counter.id == id) {
+        Some(counter) => Ok(counter.clone()),
+        None => get(vcpu, id).map(|bytes| Register { id, bytes }),
+    };
+    ids(vcpu)?.into_iter().map(read).collect()
 }
 
-/// Gives a vCPU that has not run yet these registers.
+/// Gives a vCPU that has not run yet these registers, all but the counters of its timers.
 ///
 /// # Errors
 /// The first one that this host cannot have.
 pub(super) fn restore(vcpu: &VcpuFd, saved: &[Register]) -> Result<(), String> {
-    let known = ids(vcpu)?;
-    let mut order: Vec<&Register> = saved.iter().collect();
+    let mut order: Vec<&Register> = saved.iter().filter(|register| !is_counter(register.id)).collect();
     order.sort_by_key(|register| phase(register.id));
-    for Register { id, bytes } in order {
+    write(vcpu, &order)
+}
+
+/// The counters among these registers.
+pub(in crate::kvm) fn counters(saved: &[Register]) -> Vec<Register> {
+    let counters = saved.iter().filter(|register| is_counter(register.id));
+    counters.cloned().collect()
+}
+
+/// Sets the counters of the timers.
+///
+/// # Errors
+/// Which one this host cannot have.
+pub(super) fn restore_time(vcpu: &VcpuFd, counters: &[Register]) -> Result<(), String> {
+    write(vcpu, &counters.iter().collect::<Vec<_>>())
+}
+
+fn write(vcpu: &VcpuFd, registers: &[&Register]) -> Result<(), String> {
+    let known = ids(vcpu)?;
+    for Register { id, bytes } in registers.iter().copied() {
         if known.binary_search(id).is_err() {
             if bytes.iter().all(|byte| *byte == 0) {
                 continue;
