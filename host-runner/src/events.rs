@@ -12,6 +12,7 @@
 //! | `scenario-started` | before each scenario that runs |
 //! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `tasks` | how the tasks stood at the end |
+//! | `held` | what the runner itself held before and after, where the guest ran in it |
 //! | `console` | each line of the guest's console |
 //! | `verdict` or `skipped` | once for each scenario |
 //! | `measure` | `seawall bench` alone |
@@ -42,6 +43,8 @@ pub enum Event {
     Abort(Box<Abort>),
     /// How the tasks stood at the end.
     Tasks(Tasks),
+    /// What the runner held of its host.
+    Held(Held),
     /// A line of the console.
     Console(Console),
     /// A scenario was judged.
@@ -225,6 +228,21 @@ pub struct Task {
     pub restarts: u32,
     /// How often it was charged.
     pub charged: u32,
+}
+
+/// What the runner held of its host, before the guest's first instruction and after its last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// The scenario.
+    pub scenario: String,
+    /// Bytes in memory beside the guest's, before.
+    pub bytes_before: u64,
+    /// The same, after.
+    pub bytes_after: u64,
+    /// Open descriptors, before.
+    pub descriptors_before: u64,
+    /// The same, after.
+    pub descriptors_after: u64,
 }
 
 /// A line of the console.

@@ -58,6 +58,7 @@ impl Renderer for Junit {
             | Event::Injection(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Measure(_) => {}

@@ -55,6 +55,7 @@ impl Renderer for Ktap {
             | Event::Injection(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Console(_)

@@ -61,6 +61,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         events: Vec::new(),
         events_lost: 0,
         wall: Duration::ZERO,
+        usage: None,
     };
     let plan = match boot::plan(&scenario.guest, &scenario.injections) {
         Ok((plan, _)) => plan,
@@ -75,7 +76,8 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         limits: Limits {
             wall: scenario.timeout,
             ..Limits::default()
-        },
+        }
+        .for_plan(&plan),
     };
     panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request))).unwrap_or_else(|_| {
         Ok(stuck(
