@@ -166,6 +166,25 @@ pub(crate) fn doctor(workspace: &Workspace, absence: Option<&str>) -> Result<Tal
     Ok(tally)
 }
 
+/// The check before `KVM_SET_VCPU_EVENTS` against the lab's kernel: every argument error, one by one.
+pub(crate) fn events_arguments(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    if let Some(reason) = absence {
+        say(format!("SKIP events-arguments: {reason}"));
+        return Ok(Tally::SKIPPED);
+    }
+    let mut command = runner::command(workspace);
+    command.args(["doctor", "--backend", "lab", "--format", "ndjson"]);
+    let ended = bounded(&mut command, runner::LIMIT, false)?;
+    let row = ended
+        .text
+        .lines()
+        .find(|line| line.contains(r#""id":"events-arguments""#));
+    let is_well = row.is_some_and(|row| row.contains(r#""ok":true"#));
+    println!("{} events-arguments", if is_well { "ok" } else { "not ok" });
+    say(row.unwrap_or("there is no such row"));
+    Ok(Tally::of(is_well))
+}
+
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
     let mut command = runner::command(workspace);

@@ -182,6 +182,10 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
         let absence = ready.lab.as_ref().err().map(String::as_str);
         built(&|| steps::doctor(workspace, absence))
     });
+    suite.step("events-arguments", Kind::Check, || {
+        let absence = ready.lab.as_ref().err().map(String::as_str);
+        built(&|| steps::events_arguments(workspace, absence))
+    });
     suite.step("bad input", Kind::BadInput, || {
         built(&|| bad_input::try_all(workspace))
     });

@@ -1,11 +1,14 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
-//! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
+//! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same).
+//! The rest asks KVM: `host` (what it can do),
 //! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for),
 //! `kick` (what gets it out again), `poison` (what poisons host memory), `sigbus` (what the host then says), `usage` (what this process holds).
 
 // On other hosts these have no user but their tests.
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+pub(crate) mod arguments;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod board;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]

@@ -17,7 +17,7 @@ use seawall_replay::plan::Poison;
 use seawall_replay::walk;
 
 use super::board::{Answer, Cause};
-use super::events::{self, Checked, Circumstance, LeftFor};
+use super::events::{self, Circumstance, LeftFor};
 use super::kick;
 use super::machine::Machine;
 use super::memory;
@@ -448,13 +448,13 @@ impl Machine {
         };
         let checked = events::check(wanted, now).map_err(|error| error.to_string())?;
         self.vcpu
-            .set_vcpu_events(&bound(&checked))
+            .set_vcpu_events(&bound(checked.events()))
             .map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
     }
 }
 
 /// The same events as kvm-bindings has them.
-fn bound(checked: &Checked) -> kvm_vcpu_events {
+pub(super) fn bound(events: &VcpuEvents) -> kvm_vcpu_events {
     let VcpuEvents {
         serror_pending,
         serror_has_esr,
@@ -462,7 +462,7 @@ fn bound(checked: &Checked) -> kvm_vcpu_events {
         pad,
         serror_esr,
         reserved,
-    } = *checked.events();
+    } = *events;
     kvm_vcpu_events {
         exception: kvm_vcpu_events__bindgen_ty_1 {
             serror_pending,
