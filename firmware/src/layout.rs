@@ -88,8 +88,13 @@ impl Layout {
         // Twice the frames that can be lost, as the ledger takes three quarters; 16,384 of them are more than a
         // machine is left running with.
         let slots = (frames * 2).next_power_of_two().clamp(64, 32_768);
-        // A record is 128 bytes. 4,096 hold a thousand aborts with all that goes with them; small machines keep less.
-        let records = if frames >= 8_192 { 4_096 } else { 512 };
+        // A record is 128 bytes. 4,096 hold a thousand aborts with all that goes with them, 32,768 ten thousand; small
+        // machines keep less.
+        let records = match frames {
+            ..8_192 => 512,
+            8_192..32_768 => 4_096,
+            32_768.. => 32_768,
+        };
         Sizes {
             entries: frames * size_of::<Entry>() as u64,
             ledger: slots * 8,
@@ -173,5 +178,14 @@ mod tests {
         let sizes = layout.sizes();
         assert_eq!((sizes.entries, sizes.ledger), (16_384 * 8, 32_768 * 8));
         assert_eq!(sizes.journal, 128 + 4_096 * 128);
+        let records = |bytes| {
+            let mut layout = Layout::default();
+            layout.add(Range { start: 0, end: bytes });
+            (layout.sizes().journal - 128) / 128
+        };
+        assert_eq!(
+            [16 << 20, 32 << 20, 127 << 20, 128 << 20].map(records),
+            [512, 4_096, 4_096, 32_768]
+        );
     }
 }

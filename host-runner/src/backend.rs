@@ -54,6 +54,26 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// With room in the transcript for all that this plan brings: each injection is announced, done, answered with an
+    /// abort, and its page kept out.
+    #[must_use]
+    pub fn for_plan(self, plan: &Plan) -> Self {
+        /// 4 MiB of them; no plan of the scenarios at hand brings so many.
+        const MOST: u32 = 1 << 17;
+        let injections = plan
+            .steps()
+            .fold(0_u32, |sum, step| sum.saturating_add(step.times));
+        Self {
+            events: self
+                .events
+                .saturating_add(injections.saturating_mul(4))
+                .min(MOST.max(self.events)),
+            ..self
+        }
+    }
+}
+
 /// How a run ended, as the replayer saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEnd {
@@ -86,6 +106,18 @@ pub struct Run {
     pub events_lost: u64,
     /// Wall-clock time from start to end.
     pub wall: Duration,
+    /// What the runner itself held before the guest's first instruction and after its last; `None` where the guest is a
+    /// process of its own, or the host does not say.
+    pub usage: Option<(Usage, Usage)>,
+}
+
+/// What this process holds of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in memory, without the guest's.
+    pub bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
 }
 
 /// A backend is missing something of its host: what, and how to get it.

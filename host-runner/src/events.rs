@@ -14,6 +14,7 @@
 //! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
+//! | `held` | what the runner itself held before and after, where the guest ran in it |
 //! | `console` | each line of the guest's console |
 //! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
@@ -47,6 +48,8 @@ pub enum Event {
     Abort(Box<Abort>),
     /// How the tasks stood at the end.
     Tasks(Tasks),
+    /// What the runner held of its host.
+    Held(Held),
     /// A line of the console.
     Console(Console),
     /// A scenario's VM was saved to a file and ended.
@@ -98,6 +101,7 @@ impl Event {
             | Self::ScenarioStarted(_)
             | Self::Trigger(_)
             | Self::Tasks(_)
+            | Self::Held(_)
             | Self::Console(_)
             | Self::Verdict(_)
             | Self::Measure(_)
@@ -291,6 +295,21 @@ pub struct Task {
     pub restarts: u32,
     /// How often it was charged.
     pub charged: u32,
+}
+
+/// What the runner held of its host, before the guest's first instruction and after its last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// The scenario.
+    pub scenario: String,
+    /// Bytes in memory beside the guest's, before.
+    pub bytes_before: u64,
+    /// The same, after.
+    pub bytes_after: u64,
+    /// Open descriptors, before.
+    pub descriptors_before: u64,
+    /// The same, after.
+    pub descriptors_after: u64,
 }
 
 /// A line of the console.

@@ -8,7 +8,7 @@ use seawall_replay::transcript::{Event as Transcribed, What};
 use crate::backend::Run;
 use crate::escape;
 use crate::events::{
-    Abort, Advice, Console, Delivery, Event, Finding, Injected, KeptOut, Outcome, Task, Tasks, Trigger,
+    Abort, Advice, Console, Delivery, Event, Finding, Held, Injected, KeptOut, Outcome, Task, Tasks, Trigger,
     Verdict,
 };
 use crate::judge::evidence::{Evidence, Recorded, name};
@@ -54,6 +54,15 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
     }
     if !judged.evidence.reports.is_empty() {
         events.push(Event::Tasks(tasks(scenario, &judged.evidence)));
+    }
+    if let Some((before, after)) = run.usage {
+        events.push(Event::Held(Held {
+            scenario: scenario.name.clone(),
+            bytes_before: before.bytes,
+            bytes_after: after.bytes,
+            descriptors_before: before.descriptors,
+            descriptors_after: after.descriptors,
+        }));
     }
     let lines = escape::lines(&run.console);
     let hidden = lines.len().saturating_sub(MOST_CONSOLE_LINES);

@@ -29,6 +29,8 @@ const LAB: Expected = &[
     ("cap-inject-serror-esr", Some(true)),
     ("memory-failure", Some(true)),
     ("guest-ras", Some(true)),
+    ("sandbox", Some(true)),
+    ("events-arguments", Some(true)),
     ("uffd", Some(true)),
     ("hwpoison", Some(true)),
 ];

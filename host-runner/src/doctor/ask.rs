@@ -1,4 +1,4 @@
-//! Asks an arm64 KVM. What it makes for that, two VMs without memory, is gone afterwards.
+//! Asks an arm64 KVM. What it makes for that, VMs without memory, is gone afterwards.
 
 use kvm_bindings::{
     kvm_create_device, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V2, kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3,
@@ -6,11 +6,12 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Kvm, VmFd};
 
-use super::host::{Answers, Machine};
+use super::host::{Answers, Events, Machine};
 use super::judge::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER,
     KVM_CAP_ARM_SEA_TO_USER, KVM_CAP_SET_GUEST_DEBUG,
 };
+use crate::kvm::arguments;
 
 const _: () = assert!(
     KVM_CAP_ARM_NISV_TO_USER == kvm_bindings::KVM_CAP_ARM_NISV_TO_USER
@@ -31,6 +32,13 @@ pub(super) fn ask() -> Option<Answers> {
         sea_to_user: has(KVM_CAP_ARM_SEA_TO_USER),
         inject_serror_esr: has(KVM_CAP_ARM_INJECT_SERROR_ESR),
         guest_debug: has(KVM_CAP_SET_GUEST_DEBUG),
+        events: arguments::ask(&kvm, || new(&kvm)).map(|held| Events {
+            errors: held.errors,
+            good: held.good,
+            taken: held.taken,
+            half_done: held.half_done,
+            differences: held.differences,
+        }),
         machine: machine(&kvm).map_err(|error| format!("KVM_CREATE_VM: {error}")),
     })
 }

@@ -76,8 +76,25 @@ pub struct Answers {
     pub inject_serror_esr: bool,
     /// `KVM_CAP_SET_GUEST_DEBUG`, 23.
     pub guest_debug: bool,
+    /// `KVM_SET_VCPU_EVENTS` with bad arguments; or why it could not be tried.
+    pub events: Result<Events, String>,
     /// What a VM, made for the question and dropped again, says; or why there is none.
     pub machine: Result<Machine, String>,
+}
+
+/// What came of arguments to `KVM_SET_VCPU_EVENTS`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Events {
+    /// Argument errors that were tried.
+    pub errors: usize,
+    /// Good arguments that were tried.
+    pub good: usize,
+    /// Those that this kernel takes all the same; this command refuses them.
+    pub taken: Vec<String>,
+    /// This kernel refuses a bad syndrome when it has given the data abort beside it.
+    pub half_done: bool,
+    /// Where this command and this kernel differ besides, or either from what is documented.
+    pub differences: Vec<String>,
 }
 
 /// What only a VM can tell.

@@ -1,8 +1,8 @@
 //! Hosts made by hand, and what is said of them.
 
 use super::host::{
-    Answers, Artefact, Backends, Device, Host, LabKernel, Machine, MemoryFailure, Offer, Qemu, Sandbox,
-    Userfaultfd,
+    Answers, Artefact, Backends, Device, Events, Host, LabKernel, Machine, MemoryFailure, Offer, Qemu,
+    Sandbox, Userfaultfd,
 };
 use super::{Route, Row, Rows, Scope, can_run, judge, text};
 use crate::backend::Missing;
@@ -34,6 +34,13 @@ fn server(release: &str, sea_to_user: bool) -> Host {
             sea_to_user,
             inject_serror_esr: true,
             guest_debug: true,
+            events: Ok(Events {
+                errors: 58,
+                good: 6,
+                taken: Vec::new(),
+                half_done: true,
+                differences: Vec::new(),
+            }),
             machine: Ok(Machine {
                 ras: Ok(1),
                 gic_v3: true,
@@ -219,8 +226,14 @@ fn each_host_lacks_what_it_lacks_and_nothing_else() {
         }),
         ..arm64_7_2()
     };
+    let other_events = {
+        let mut host = arm64_7_2();
+        let events = &mut host.kvm.as_mut().unwrap().events;
+        events.as_mut().unwrap().differences = vec!["pad[0]: EINVAL was expected".into()];
+        host
+    };
     let everything: Vec<&str> = EXISTING.into_iter().chain(PLANNED).collect();
-    let table: [Case<'_>; 11] = [
+    let table: [Case<'_>; 12] = [
         ("7.2", arm64_7_2(), true, &[], &[]),
         ("6.12", arm64_6_12(), true, &["cap-sea-to-user"], &["sea-exit"]),
         (
@@ -253,6 +266,7 @@ fn each_host_lacks_what_it_lacks_and_nothing_else() {
             &["memory-failure", "uffd-poison"],
             &["uffd", "hwpoison"],
         ),
+        ("other events", other_events, true, &["events-arguments"], &[]),
         ("no sandbox", no_sandbox, true, &["sandbox"], &[]),
         (
             "no permission",

@@ -1,5 +1,7 @@
 //! Every abort record against what is expected, field by field, in order, and none beside them.
 
+use std::collections::BTreeMap;
+
 use seawall_agent::{AbortRecord, Cause, Level, TaskId};
 
 use super::evidence::Recorded;
@@ -23,12 +25,13 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
             found.len(),
         );
     }
+    let incidents: BTreeMap<usize, &Incident> = case
+        .incidents
+        .iter()
+        .filter_map(|incident| incident.abort.map(|(at, _)| (at, incident)))
+        .collect();
     for (index, (expected, abort)) in expected.iter().zip(found).enumerate() {
-        let incident = case
-            .incidents
-            .iter()
-            .find(|incident| incident.abort.is_some_and(|(at, _)| at == index));
-        one(case, findings, expected, abort, incident);
+        one(case, findings, expected, abort, incidents.get(&index).copied());
     }
     for abort in found.iter().skip(expected.len()) {
         let got = format!(

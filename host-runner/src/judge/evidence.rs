@@ -109,13 +109,11 @@ impl Evidence {
     /// The program in a slot when record `sequence` was written, as far as the journal tells.
     #[must_use]
     pub fn program_at(&self, slot: u16, sequence: u64) -> Option<&str> {
-        let starts = self
-            .started
-            .iter()
-            .filter(|start| start.slot == slot && start.sequence < sequence);
-        starts
-            .max_by_key(|start| start.sequence)
-            .map(|start| start.program.as_str())
+        // The journal's records come in the order of their numbers.
+        let before = self.started.partition_point(|start| start.sequence < sequence);
+        let mut latest = self.started.iter().take(before).rev();
+        let start = latest.find(|start| start.slot == slot)?;
+        Some(start.program.as_str())
     }
 
     fn take(&mut self, entry: journal::Entry) {

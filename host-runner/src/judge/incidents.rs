@@ -27,22 +27,20 @@ pub struct Incident {
 /// that charges the wrong task still has an injection, which shows whom it should have charged.
 #[must_use]
 pub fn pair(evidence: &Evidence) -> Vec<Incident> {
-    let mut open: Vec<Option<Event>> = evidence.injections.iter().copied().map(Some).collect();
-    let mut delivered: Vec<Option<Event>> = evidence.delivered.iter().copied().map(Some).collect();
-    let mut kept_out: Vec<Option<Event>> = evidence.kept_out.iter().copied().map(Some).collect();
+    let mut open = Open::new(&evidence.injections);
+    let mut delivered = Open::new(&evidence.delivered);
+    let mut kept_out = Open::new(&evidence.kept_out);
     let mut incidents = Vec::new();
     // First every abort that has an injection by the very task it charges; what is left over goes by order.
     let mut answers: Vec<Option<Event>> = Vec::with_capacity(evidence.aborts.len());
     for abort in &evidence.aborts {
         let slot = abort.record.charged().map(|TaskId(slot)| slot);
-        answers.push(take(&mut open, |event| {
-            can_answer(abort, event) && Some(event.task) == slot
-        }));
+        answers.push(open.take(|event| can_answer(abort, event) && Some(event.task) == slot));
     }
     for (index, (abort, answer)) in evidence.aborts.iter().zip(answers).enumerate() {
-        let injection = answer.or_else(|| take(&mut open, |event| can_answer(abort, event)));
+        let injection = answer.or_else(|| open.take(|event| can_answer(abort, event)));
         let given = injection.and_then(|injection| delivery(&mut delivered, &injection));
-        let out = injection.and_then(|injection| take(&mut kept_out, |event| is_of(event, &injection)));
+        let out = injection.and_then(|injection| kept_out.take(|event| is_of(event, &injection)));
         incidents.push(Incident {
             injection,
             delivered: given,
@@ -50,9 +48,9 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
             abort: Some((index, *abort)),
         });
     }
-    for injection in open.into_iter().flatten() {
+    for injection in open.events.into_iter().flatten() {
         let given = delivery(&mut delivered, &injection);
-        let out = take(&mut kept_out, |event| is_of(event, &injection));
+        let out = kept_out.take(|event| is_of(event, &injection));
         incidents.push(Incident {
             injection: Some(injection),
             delivered: given,
@@ -76,14 +74,14 @@ const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
 
 /// The abort that the replayer gave for this injection: one that is entered is its own delivery, if it is an external
 /// abort at all; an SError has none.
-fn delivery(delivered: &mut [Option<Event>], injection: &Event) -> Option<Event> {
+fn delivery(delivered: &mut Open, injection: &Event) -> Option<Event> {
     match injection.what {
         What::Entered => Esr(injection.syndrome)
             .abort()
             .is_some_and(seawall_agent::syndrome::Abort::is_external)
             .then_some(*injection),
         What::Opened | What::Poisoned | What::Protected => {
-            take(delivered, |event| event.ipa >> 12 == injection.ipa >> 12)
+            delivered.take(|event| event.ipa >> 12 == injection.ipa >> 12)
         }
         _ => None,
     }
@@ -94,9 +92,30 @@ fn is_of(kept_out: &Event, injection: &Event) -> bool {
     injection.what == What::Poisoned && kept_out.ipa >> 12 == injection.ipa >> 12
 }
 
-fn take(events: &mut [Option<Event>], wanted: impl Fn(&Event) -> bool) -> Option<Event> {
-    events
-        .iter_mut()
-        .find(|event| event.as_ref().is_some_and(&wanted))?
-        .take()
+/// Events that nothing was found to belong to yet, in order.
+struct Open {
+    events: Vec<Option<Event>>,
+    // What is before is taken.
+    first: usize,
+}
+
+impl Open {
+    fn new(events: &[Event]) -> Self {
+        Self {
+            events: events.iter().copied().map(Some).collect(),
+            first: 0,
+        }
+    }
+
+    /// Takes the first that is wanted. Most are taken in order, and ten thousand must not cost their square.
+    fn take(&mut self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
+        while self.events.get(self.first).is_some_and(Option::is_none) {
+            self.first += 1;
+        }
+        self.events
+            .iter_mut()
+            .skip(self.first)
+            .find(|event| event.as_ref().is_some_and(&wanted))?
+            .take()
+    }
 }

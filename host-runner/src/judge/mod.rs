@@ -7,6 +7,7 @@
 mod aborts;
 mod end;
 pub mod evidence;
+mod held;
 pub mod incidents;
 mod injections;
 mod stock;
@@ -91,6 +92,7 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     };
     end::check(&case, &mut findings);
     injections::check(&case, &mut findings);
+    held::check(&case, &mut findings);
     // Without a journal all else would be missing too, and say nothing more.
     let has_journal = evidence.journal_error.is_none();
     if has_journal {

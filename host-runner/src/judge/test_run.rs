@@ -10,7 +10,7 @@ use seawall_replay::report::{Census, Note, TaskReport, TaskState};
 use seawall_replay::transcript::{Event, What};
 
 use super::{Judged, judge};
-use crate::backend::{Run, RunEnd};
+use crate::backend::{Run, RunEnd, Usage};
 use crate::scenario::{Scenario, parse};
 
 /// The scenario that [`Story::load`] fits.
@@ -60,6 +60,7 @@ pub(crate) struct Story {
     pub(crate) capacity: usize,
     pub(crate) events: Vec<Event>,
     pub(crate) events_lost: u64,
+    pub(crate) usage: Option<(Usage, Usage)>,
     pub(crate) kvm: Option<(u32, u32)>,
 }
 
@@ -161,6 +162,7 @@ impl Story {
             capacity: 64,
             events: vec![Event::of(What::Journal), opened(0, 1, FRAME), ended(End::Done)],
             events_lost: 0,
+            usage: None,
             kvm: None,
         }
     }
@@ -211,6 +213,7 @@ impl Story {
             journal: Some(bytes),
             events: self.events.clone(),
             events_lost: self.events_lost,
+            usage: self.usage,
             wall: Duration::from_millis(1234),
         }
     }

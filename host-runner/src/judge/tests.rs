@@ -8,7 +8,7 @@ use seawall_replay::transcript::{Event, What};
 
 use super::test_run::{FRAME, Item, LOAD, Story, abort, ended, opened, task};
 use super::{Outcome, judge};
-use crate::backend::RunEnd;
+use crate::backend::{RunEnd, Usage};
 use crate::scenario::parse;
 
 /// Spoils the sound run, and says which checks must be the ones that fail.
@@ -385,5 +385,25 @@ fn no_journal_bytes_make_the_judge_panic() {
         }
         let judged = judge(&story.scenario, &run, None);
         let _ = crate::timeline::events(&story.scenario, &run, &judged);
+    }
+}
+
+#[test]
+fn what_the_runner_holds_must_not_grow_but_by_its_books() {
+    let held = |bytes, descriptors| Usage { bytes, descriptors };
+    let start = held(4 << 20, 8);
+    // One injection: 2 MiB, and 256 bytes for it.
+    for end in [held(0, 8), start, held((6 << 20) + 256, 8)] {
+        let mut story = Story::load();
+        story.usage = Some((start, end));
+        assert_eq!(story.judged().verdict.findings, vec![]);
+    }
+    spoilt(&["memory"], |story| {
+        story.usage = Some((start, held((6 << 20) + 257, 8)))
+    });
+    for descriptors in [7, 9] {
+        spoilt(&["descriptors"], |story| {
+            story.usage = Some((start, held(4 << 20, descriptors)))
+        });
     }
 }

@@ -1,11 +1,14 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
-//! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
+//! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same).
+//! The rest asks KVM: `host` (what it can do),
 //! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for),
-//! `kick` (what gets it out again), `poison` (what poisons host memory), `sigbus` (what the host then says).
+//! `kick` (what gets it out again), `poison` (what poisons host memory), `sigbus` (what the host then says), `usage` (what this process holds).
 
 // On other hosts these have no user but their tests.
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+pub(crate) mod arguments;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod board;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -27,6 +30,9 @@ mod uapi;
 
 #[cfg(target_os = "linux")]
 pub mod sandbox;
+
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod usage;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod host;
@@ -92,6 +98,7 @@ impl Backend for Kvm {
             events: Vec::new(),
             events_lost: 0,
             wall: begin.elapsed(),
+            usage: None,
         };
         for step in request.plan.steps() {
             let missing = match step.injection {
@@ -115,11 +122,16 @@ impl Backend for Kvm {
             Err(machine::MachineError::Missing(missing)) => return Err(missing),
             Err(machine::MachineError::Guest(reason)) => return Ok(nothing(reason)),
         };
+        // Before the guest's first instruction; what the guest has of its memory by then does not count.
+        let guest = machine.memory.host_range().unwrap_or(0..0);
+        let before = usage::measure(&guest);
         let running = vcpu::Created(machine).start().map_err(|error| error.to_string());
-        let (end, machine) = match running.and_then(|running| running.stopped_within(request.limits.wall)) {
-            Ok(stopped) => stopped.finish(),
+        let stopped = match running.and_then(|running| running.stopped_within(request.limits.wall)) {
+            Ok(stopped) => stopped,
             Err(reason) => return Ok(nothing(reason)),
         };
+        let after = usage::measure(&guest);
+        let (end, machine) = stopped.finish();
         let machine::Machine { board, memory, .. } = machine;
         let remains = board.into_remains();
         Ok(Run {
@@ -129,6 +141,7 @@ impl Backend for Kvm {
             events: remains.events,
             events_lost: remains.events_lost,
             wall: begin.elapsed(),
+            usage: before.zip(after),
         })
     }
 }

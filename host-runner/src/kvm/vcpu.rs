@@ -17,7 +17,7 @@ use seawall_replay::plan::Poison;
 use seawall_replay::walk;
 
 use super::board::{Answer, Cause};
-use super::events::{self, Checked, Circumstance, LeftFor};
+use super::events::{self, Circumstance, LeftFor};
 use super::kick;
 use super::machine::Machine;
 use super::memory;
@@ -157,12 +157,7 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
     // SAFETY: the byte lies in the mapping that `machine.vcpu` holds; `machine` moves on only as a value (the mapping
     // stays where it is) and `target` is dropped in this function, while `machine` lives.
     let target = unsafe { kick::Target::new(immediate_exit) };
-    let watched = machine
-        .memory
-        .host_range()
-        .and_then(|range| sigbus::Watch::new(range).map_err(|error| format!("SIGBUS: {error}")))
-        .and_then(|watch| sandbox::enter().map(|()| watch));
-    let _watch = match watched {
+    let _watch = match machine.prepare() {
         Ok(watch) => watch,
         Err(reason) => {
             drop(target);
@@ -172,11 +167,7 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
             };
         }
     };
-    let resumed = machine.resume_time();
     let end = loop {
-        if let Err(reason) = &resumed {
-            break End::Over(RunEnd::Stuck(format!("the guest's time cannot go on: {reason}")));
-        }
         if stop.load(Ordering::Acquire) {
             break End::Over(RunEnd::TimedOut);
         }
@@ -190,6 +181,16 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
 }
 
 impl Machine {
+    /// Readies this thread for the guest: whatever the sandbox forbids comes before it.
+    fn prepare(&mut self) -> Result<sigbus::Watch, String> {
+        let watch =
+            sigbus::Watch::new(self.memory.host_range()?).map_err(|error| format!("SIGBUS: {error}"))?;
+        self.resume_time()
+            .map_err(|error| format!("the guest's time cannot go on: {error}"))?;
+        sandbox::enter()?;
+        Ok(watch)
+    }
+
     /// Runs the guest until it leaves.
     fn enter(&mut self) -> Exit {
         let left = sigbus::expected(|| self.vcpu.run());
@@ -492,13 +493,13 @@ impl Machine {
         };
         let checked = events::check(wanted, now).map_err(|error| error.to_string())?;
         self.vcpu
-            .set_vcpu_events(&bound(&checked))
+            .set_vcpu_events(&bound(checked.events()))
             .map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
     }
 }
 
 /// The same events as kvm-bindings has them.
-pub(super) fn bound(checked: &Checked) -> kvm_vcpu_events {
+pub(super) fn bound(events: &VcpuEvents) -> kvm_vcpu_events {
     let VcpuEvents {
         serror_pending,
         serror_has_esr,
@@ -506,7 +507,7 @@ pub(super) fn bound(checked: &Checked) -> kvm_vcpu_events {
         pad,
         serror_esr,
         reserved,
-    } = *checked.events();
+    } = *events;
     kvm_vcpu_events {
         exception: kvm_vcpu_events__bindgen_ty_1 {
             serror_pending,

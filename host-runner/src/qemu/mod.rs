@@ -128,6 +128,7 @@ impl Backend for Qemu {
             journal,
             events,
             events_lost,
+            usage: None,
             wall: start.elapsed(),
         })
     }
@@ -140,6 +141,7 @@ fn nothing_ran(reason: String, start: Instant) -> Run {
         journal: None,
         events: Vec::new(),
         events_lost: 0,
+        usage: None,
         wall: start.elapsed(),
     }
 }

@@ -63,6 +63,7 @@ impl Renderer for Junit {
             | Event::Advice(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Measure(_) => {}

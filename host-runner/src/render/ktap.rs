@@ -58,6 +58,7 @@ impl Renderer for Ktap {
             | Event::Advice(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Console(_)

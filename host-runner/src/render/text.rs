@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use super::table::{self, Row};
 use super::{Renderer, seconds};
-use crate::events::{Abort, Event, Injected, Outcome, Task, Trigger, Verdict};
+use crate::events::{Abort, Event, Held, Injected, Outcome, Task, Trigger, Verdict};
 
 /// So much of the console is shown of a scenario that failed.
 const CONSOLE_LINES: usize = 24;
@@ -86,6 +86,7 @@ impl Renderer for Text {
             }
             Event::Abort(abort) => self.abort(abort, out),
             Event::Tasks(tasks) => lived(&tasks.tasks, out),
+            Event::Held(held) => row(out, "runner", &held_text(held)),
             Event::Console(console) => {
                 self.console.push(console.line.clone());
                 Ok(())
@@ -224,6 +225,22 @@ impl Text {
             table::word(verdict.verdict).red().bold()
         )
     }
+}
+
+fn held_text(held: &Held) -> String {
+    let kib = |bytes: u64| bytes / 1024;
+    let change = |before: u64, after: u64| {
+        if before == after {
+            format!("{after}")
+        } else {
+            format!("{before}, then {after}")
+        }
+    };
+    format!(
+        "held {} KiB beside the guest's memory · {} descriptors",
+        change(kib(held.bytes_before), kib(held.bytes_after)),
+        change(held.descriptors_before, held.descriptors_after)
+    )
 }
 
 fn trigger_text(trigger: &Trigger) -> String {

@@ -75,6 +75,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) ->
         events: Vec::new(),
         events_lost: 0,
         wall: Duration::ZERO,
+        usage: None,
     };
     let plan = match boot::plan(&scenario.guest, &scenario.injections) {
         Ok((plan, _)) => plan,
@@ -90,7 +91,8 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) ->
         limits: Limits {
             wall: scenario.timeout,
             ..Limits::default()
-        },
+        }
+        .for_plan(&plan),
         state: State {
             scenario: Some(&id),
             saved: keep.restore.as_ref(),

@@ -45,6 +45,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("read_kernel", &[]),
     ("undefined", &[]),
     ("mend", &[]),
+    ("deluge", &["load", "store", "pair", "serror"]),
 ];
 
 /// The program that is there only to be unharmed.

@@ -257,7 +257,7 @@ fn pend(vcpu: &VcpuFd, abilities: &Abilities, saved: &Vcpu) -> Result<(), String
         left_for: LeftFor::Nothing,
     };
     let checked = events::check(wanted, now).map_err(|error| error.to_string())?;
-    vcpu.set_vcpu_events(&bound(&checked))
+    vcpu.set_vcpu_events(&bound(checked.events()))
         .map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
 }
 
