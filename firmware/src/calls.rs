@@ -47,6 +47,17 @@ pub enum What {
     Border = 2,
     /// A page of the kernel's own, which it then reads itself. The address means nothing.
     Kernel = 3,
+    /// Announced with SErrors masked, under the number and under the next. The kernel then reads a byte at the address
+    /// for the caller, where it is not zero, says whether an SError is pending, and lets it in.
+    Masked = 4,
+    /// The table of level 2 that maps the address.
+    Table2 = 5,
+    /// The table of level 1 that maps the address: the root.
+    Table1 = 6,
+    /// A page of data, mapped at the address, that lies above every IPA of the VM and inside the CPU's range.
+    Beyond = 7,
+    /// The same, of instructions.
+    BeyondText = 8,
 }
 
 impl What {
@@ -58,6 +69,11 @@ impl What {
             1 => Some(Self::Table),
             2 => Some(Self::Border),
             3 => Some(Self::Kernel),
+            4 => Some(Self::Masked),
+            5 => Some(Self::Table2),
+            6 => Some(Self::Table1),
+            7 => Some(Self::Beyond),
+            8 => Some(Self::BeyondText),
             _ => None,
         }
     }

@@ -54,6 +54,8 @@ pub enum What {
     /// The host told of poison that nobody has touched yet; no abort comes of it (`ipa`, `syndrome` is the length's
     /// logarithm).
     Advised,
+    /// A page was left as it is, for an access to it aborts by itself (`ipa`).
+    Left,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -75,6 +77,7 @@ impl What {
             Self::Poisoned => 10,
             Self::Protected => 11,
             Self::Advised => 12,
+            Self::Left => 16,
             Self::Unknown(number) => number,
         }
     }
@@ -95,6 +98,7 @@ impl What {
             10 => Self::Poisoned,
             11 => Self::Protected,
             12 => Self::Advised,
+            16 => Self::Left,
             other => Self::Unknown(other),
         }
     }

@@ -53,6 +53,42 @@ impl Guest {
         }
     }
 
+    /// A synchronous exception from EL0 beside what ESB found at the kernel's entry: two errors of one task. The abort was
+    /// taken first, and is dealt with first; the other is charged to the same task, also when that has ended by now.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) -> *mut Frame {
+        let slot = self.kernel.current;
+        let restarts = self.kernel.slot(slot).restarts;
+        let first = self.handle_seldom(taken);
+        if first.is_none() {
+            // No memory error: the fault is looked at if the task outlives the error that is one.
+            return if self.border() {
+                self.after(taken, None)
+            } else {
+                self.next()
+            };
+        }
+        if self.kernel.current == slot {
+            // It goes on, or everything ends with this one; the other is on record before that.
+            let goes_on = self.border() || matches!(first, Some(Outcome::Halt));
+            return if goes_on {
+                self.after(taken, first)
+            } else {
+                self.next()
+            };
+        }
+        let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(slot).restarts);
+        // Its remedy was given once, and is not used up a second time.
+        self.kernel.current = slot;
+        self.kernel.slot_mut(slot).restarts = restarts;
+        self.border();
+        self.kernel.current = 0;
+        self.kernel.slot_mut(slot).restarts = spent;
+        self.kernel.awaited = awaited;
+        self.after(taken, first)
+    }
+
     /// What ESB found at the kernel's entry. False when the interrupted task is not to go on.
     #[cold]
     #[inline(never)]
@@ -80,6 +116,13 @@ impl Guest {
         self.kernel.copy_address = VirtualAddress(taken.far);
         if let Some(Outcome::Halt) = self.handle_seldom(taken) {
             end::epitaph("an error in a copy that the rules let nobody survive", taken)
+        }
+    }
+
+    /// An SError that was pending while the kernel had them masked, and that it has let in: the kernel's own.
+    pub(super) fn let_in(&mut self, taken: &Snapshot) {
+        if let Some(Outcome::Halt) = self.handle_seldom(taken) {
+            end::epitaph("an SError of the kernel's own, masked until it was let in", taken)
         }
     }
 
