@@ -18,6 +18,19 @@ pub struct Request<'a> {
     pub plan: Plan,
     /// What ends a run that does not end by itself.
     pub limits: Limits,
+    /// What the VM is to be like.
+    pub vm: VmOptions,
+}
+
+/// What is unusual about a VM. The default is a VM as every scenario gets it that does not ask for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VmOptions {
+    /// `KVM_CAP_ARM_NISV_TO_USER` is not enabled: an access without a syndrome ends the run with ENOSYS.
+    pub without_nisv_exits: bool,
+    /// The guest sets SCTLR2_EL1.EASE: its CPU needs FEAT_DoubleFault2.
+    pub ease: bool,
+    /// The guest begins at EL2: KVM has to nest.
+    pub el2: bool,
 }
 
 /// Bounds that no guest can pass.
@@ -52,6 +65,8 @@ pub enum RunEnd {
     TimedOut,
     /// The guest wrote more to its console than it may.
     Flooded,
+    /// KVM had no answer to an access without a syndrome, because nobody had asked it for the exit, and gave ENOSYS.
+    Enosys,
     /// The guest did something the replayer has no answer to, or the replayer's own machinery gave up: the reason.
     Stuck(String),
 }

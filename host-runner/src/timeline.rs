@@ -109,6 +109,8 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         let (route, has_syndrome) = match injection.what {
             What::Poisoned => (poison_route(scenario, injection), false),
             What::Protected => ("read-only", false),
+            What::Left => ("self", false),
+            What::Opened if is_by_itself(scenario, injection) => ("self", false),
             // Bit 63 says that the replayer's default was used.
             What::Pended => ("serror", injection.syndrome >> 63 == 0),
             What::Entered => ("registers", true),
@@ -134,6 +136,16 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         events.push(Event::Abort(Box::new(record(scenario, evidence, abort))));
     }
     events
+}
+
+/// Whether the step of this event leaves the abort to KVM.
+fn is_by_itself(scenario: &Scenario, event: &Transcribed) -> bool {
+    let origins = boot::plan(&scenario.guest, &scenario.injections).map(|(_, origins)| origins);
+    let inject = event
+        .step
+        .zip(origins.ok())
+        .and_then(|(step, origins)| scenario.injections.get(*origins.get(usize::from(step))?));
+    inject.is_some_and(|inject| inject.by_itself)
 }
 
 /// Which of the routes that poison this event's step is.

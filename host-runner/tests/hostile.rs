@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use seawall_host_runner::backend::{Backend, Limits, Request, Run, RunEnd};
+use seawall_host_runner::backend::{Backend, Limits, Request, Run, RunEnd, VmOptions};
 use seawall_host_runner::guest_tree::{Gic, GuestTree, Region};
 use seawall_host_runner::qemu::Qemu;
 use seawall_replay::plan::Plan;
@@ -438,6 +438,7 @@ fn run_in_qemu(folder: &Path, name: &str, limits: Limits) -> (Run, Duration) {
         boot_arguments: &arguments(tasks_of(number)),
         plan: Plan::EMPTY,
         limits,
+        vm: VmOptions::default(),
     };
     let begin = Instant::now();
     (qemu.run(&request).unwrap(), begin.elapsed())

@@ -61,7 +61,7 @@ const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
     match abort.record.cause {
         Cause::Synchronous => matches!(
             injection.what,
-            What::Opened | What::Poisoned | What::Protected | What::Entered
+            What::Opened | What::Poisoned | What::Protected | What::Entered | What::Left
         ),
         Cause::SError | Cause::Deferred => matches!(injection.what, What::Pended),
     }

@@ -9,6 +9,8 @@ mod end;
 pub mod evidence;
 pub mod incidents;
 mod injections;
+mod itself;
+mod pending;
 mod stock;
 mod tasks;
 
@@ -91,10 +93,12 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     };
     end::check(&case, &mut findings);
     injections::check(&case, &mut findings);
+    itself::check(&case, &mut findings);
     // Without a journal all else would be missing too, and say nothing more.
     let has_journal = evidence.journal_error.is_none();
     if has_journal {
         aborts::check(&case, &mut findings);
+        pending::check(&case, &mut findings);
     }
     if has_journal && scenario.expect.end == GuestEnd::Done {
         tasks::check(&case, &mut findings);

@@ -10,9 +10,10 @@ use kvm_bindings::{
 use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
 
 use super::board::{Board, PORT, UART};
+use super::later::Later;
 use super::memory::{self, Memory};
 use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
-use super::{host::Abilities, registers};
+use super::{host::Abilities, registers, unusual};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
 
@@ -36,6 +37,9 @@ pub(super) struct Machine {
     pub(super) board: Board,
     pub(super) memory: Memory,
     pub(super) abilities: Abilities,
+    /// Without it, an access without a syndrome ends the run.
+    pub(super) nisv_exits: bool,
+    pub(super) later: Later,
 }
 
 /// Why there is no machine.
@@ -73,15 +77,21 @@ impl Machine {
         let vm = kvm
             .create_vm_with_type(vm_type)
             .map_err(failed("KVM_CREATE_VM"))?;
-        let nisv = kvm_enable_cap {
-            cap: KVM_CAP_ARM_NISV_TO_USER,
-            ..kvm_enable_cap::default()
-        };
-        vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        let nisv_exits = !request.vm.without_nisv_exits;
+        if nisv_exits {
+            let nisv = kvm_enable_cap {
+                cap: KVM_CAP_ARM_NISV_TO_USER,
+                ..kvm_enable_cap::default()
+            };
+            vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        }
 
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
-        initialise(&vm, &vcpu, abilities.pmu)?;
+        initialise(&vm, &vcpu, abilities.pmu, request.vm.el2)?;
+        if request.vm.ease {
+            unusual::double_fault_2(&vcpu)?;
+        }
         attribute(
             &gic,
             KVM_DEV_ARM_VGIC_GRP_CTRL,
@@ -111,6 +121,8 @@ impl Machine {
             board,
             memory,
             abilities,
+            nisv_exits,
+            later: Later::default(),
         })
     }
 }
@@ -168,13 +180,16 @@ fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
     Ok(gic)
 }
 
-fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
+fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<(), String> {
     let mut kind = kvm_vcpu_init::default();
     vm.get_preferred_target(&mut kind)
         .map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
     kind.features[0] |= 1 << KVM_ARM_VCPU_PSCI_0_2;
     if pmu {
         kind.features[0] |= 1 << KVM_ARM_VCPU_PMU_V3;
+    }
+    if el2 {
+        kind.features[0] |= 1 << unusual::KVM_ARM_VCPU_HAS_EL2;
     }
     vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
 }

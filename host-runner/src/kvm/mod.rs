@@ -2,7 +2,8 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
-//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
+//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `later` (an SError that waits for that), `unusual` (what few
+//! scenarios ask for), `read_back` (whether KVM has what it was given), `poison`
 //! (what poisons host memory), `sigbus` (what the host then says).
 
 // On other hosts these have no user but their tests.
@@ -14,6 +15,8 @@ mod events;
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod read_back;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -30,11 +33,15 @@ mod host;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod kick;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod later;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod machine;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod memory;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod registers;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod unusual;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod vcpu;
 
@@ -87,10 +94,17 @@ impl Backend for Kvm {
         };
         for step in request.plan.steps() {
             let missing = match step.injection {
-                Injection::SError { syndrome: Some(_) } if !self.abilities.syndromes => {
+                Injection::SError { syndrome: Some(_) }
+                | Injection::SErrorLater {
+                    syndrome: Some(_), ..
+                }
+                | Injection::HoleBesideSError { .. }
+                    if !self.abilities.syndromes =>
+                {
                     Some(host::no_syndromes())
                 }
                 Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
+                Injection::Left => unusual::missing_range(self.abilities),
                 Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
                 Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
                 _ => None,
@@ -98,6 +112,11 @@ impl Backend for Kvm {
             if let Some(missing) = missing {
                 return Err(missing);
             }
+        }
+        if request.vm.el2
+            && let Some(missing) = unusual::missing_nesting(&self.device)
+        {
+            return Err(missing);
         }
         let machine = match machine::Machine::new(&self.device, self.abilities, request) {
             Ok(machine) => machine,

@@ -143,6 +143,7 @@ mod tests {
             boot_arguments: "",
             plan: Plan::EMPTY,
             limits: Limits::default(),
+            vm: crate::backend::VmOptions::default(),
         }
     }
 

@@ -219,6 +219,7 @@ mod tests {
             boot_arguments: "",
             plan: seawall_replay::plan::Plan::EMPTY,
             limits: Limits::default(),
+            vm: crate::backend::VmOptions::default(),
         };
         let run = qemu.run(&request).unwrap();
         assert_eq!(run.end, RunEnd::Stuck("the guest is not an arm64 Image".into()));

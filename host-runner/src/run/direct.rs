@@ -76,6 +76,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
             wall: scenario.timeout,
             ..Limits::default()
         },
+        vm: scenario.guest.vm,
     };
     panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request))).unwrap_or_else(|_| {
         Ok(stuck(

@@ -7,8 +7,8 @@ use toml::Spanned;
 use super::check::Checker;
 use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar};
 use super::{
-    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, Far, FinalState, Frame, Guest, GuestEnd,
-    Level, PROGRAMS, Severity,
+    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedPending, Far, FinalState, Frame,
+    Guest, GuestEnd, Level, PROGRAMS, Severity,
 };
 
 impl Checker {
@@ -21,6 +21,13 @@ impl Checker {
             .into_iter()
             .map(|abort| self.abort(abort, &reachable))
             .collect();
+        let pending = raw.pending.iter().map(|pending| ExpectedPending {
+            serror: pending.serror,
+            handled: self
+                .ranged(Some(&pending.handled), "handled", 0..=100_000, 0)
+                .into(),
+        });
+        let pending = pending.collect();
         let mut tasks = BTreeMap::new();
         for (program, state) in raw.tasks {
             self.one_of(
@@ -65,6 +72,7 @@ impl Checker {
             console: raw.console,
             retired: u64::from(retired),
             aborts,
+            pending,
             tasks,
             restarts,
         }

@@ -11,6 +11,7 @@ mod expect;
 pub mod library;
 pub mod parse;
 mod raw;
+mod serror;
 mod words;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 use seawall_replay::plan::Injection;
 use seawall_replay::port::Window;
+
+use crate::backend::VmOptions;
 
 pub use parse::parse;
 pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
@@ -43,6 +46,13 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("deep_stack", &[]),
     ("read_kernel", &[]),
     ("undefined", &[]),
+    ("masked", &[]),
+    ("masked_copy", &[]),
+    ("long_turn", &[]),
+    ("walk_2", &[]),
+    ("walk_1", &[]),
+    ("beyond", &[]),
+    ("beyond_text", &[]),
 ];
 
 /// The program that is there only to be unharmed.
@@ -88,6 +98,8 @@ pub struct Guest {
     pub tasks: Vec<String>,
     /// What is to be done with a program that met an error; kill where nothing is said.
     pub policies: BTreeMap<String, Policy>,
+    /// What is unusual about its VM.
+    pub vm: VmOptions,
 }
 
 impl Guest {
@@ -130,6 +142,10 @@ pub struct Inject {
     pub at: Window,
     /// What is done.
     pub injection: Injection,
+    /// By which route, as the file has it.
+    pub route: &'static str,
+    /// Whether KVM is to bring the abort without any help.
+    pub by_itself: bool,
     /// Announcements that pass first.
     pub skip: u32,
     /// How often it is done.
@@ -153,10 +169,21 @@ pub struct Expect {
     pub retired: u64,
     /// The aborts in the journal, in order, and none beside them.
     pub aborts: Vec<ExpectedAbort>,
+    /// What the guest read where it had SErrors masked, in order, and nothing beside it.
+    pub pending: Vec<ExpectedPending>,
     /// Final states by program.
     pub tasks: BTreeMap<String, FinalState>,
     /// How often a program's tasks were started again, each; zero where nothing is said.
     pub restarts: BTreeMap<String, u32>,
+}
+
+/// What the guest found where it had SErrors masked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpectedPending {
+    /// ISR_EL1.A.
+    pub serror: bool,
+    /// How many memory errors it had handled by then.
+    pub handled: u64,
 }
 
 /// A run of equal abort records.

@@ -1,5 +1,6 @@
 //! The words of the scenario language, each with its meaning.
 
+use seawall_replay::entry::Kind;
 use seawall_replay::port::{End, Window};
 
 /// A value that a scenario names with a word.
@@ -63,17 +64,20 @@ words! {
         Halted = "halted",
         /// It stopped for a reason of its own.
         Failed = "failed",
+        /// It says nothing: KVM_RUN gives ENOSYS.
+        Enosys = "enosys",
     }
 }
 
 impl GuestEnd {
-    /// What the port is told.
+    /// What the port is told, if anything is.
     #[must_use]
-    pub const fn end(self) -> End {
+    pub const fn end(self) -> Option<End> {
         match self {
-            Self::Done => End::Done,
-            Self::Halted => End::Halted,
-            Self::Failed => End::Failed,
+            Self::Done => Some(End::Done),
+            Self::Halted => Some(End::Halted),
+            Self::Failed => Some(End::Failed),
+            Self::Enosys => None,
         }
     }
 }
@@ -171,12 +175,17 @@ pub(crate) enum Route {
     Uffd,
     HwPoison,
     ReadOnly,
+    /// KVM aborts the access without any help.
+    Itself,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
+        matches!(
+            self,
+            Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly | Self::Itself
+        )
     }
 
     /// Whether it needs host memory behind the guest's, which the shim does not have.
@@ -193,7 +202,33 @@ impl Word for Route {
         ("uffd", Self::Uffd),
         ("hwpoison", Self::HwPoison),
         ("read-only", Self::ReadOnly),
+        ("self", Self::Itself),
     ];
+}
+
+/// What KVM aborts by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ByItself {
+    /// An instruction fetch from a hole.
+    Fetch,
+    /// A stage-1 walk into a hole.
+    Walk,
+    /// Any access above the VM's IPAs and inside the CPU's range.
+    AboveIpa,
+}
+
+impl Word for ByItself {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fetch", Self::Fetch),
+        ("walk", Self::Walk),
+        ("above-ipa", Self::AboveIpa),
+    ];
+}
+
+/// By which vector an abort is entered.
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("synchronous", Self::Synchronous), ("serror", Self::SError)];
 }
 
 impl Word for Window {
@@ -202,6 +237,8 @@ impl Word for Window {
         ("border", Self::Border),
         ("kernel", Self::Kernel),
         ("user", Self::User),
+        ("masked", Self::Masked),
+        ("start", Self::Start),
     ];
 }
 

@@ -131,7 +131,9 @@ fn an_serror_says_whose_syndrome_it_has() {
 fn an_abort_by_its_registers_comes_out_as_the_plan_has_it() {
     let (esr, far) = (0x9600_1810, Some(0xffff_0000_0000_1000));
     let mut board = board(Injection::Abort { esr, far });
-    let Answer::Enter(cause, asked, address) = board.write(PORT + 0x20, 8, word(0x8000_1000, 1)) else {
+    let Answer::Enter(cause, Kind::Synchronous, asked, address) =
+        board.write(PORT + 0x20, 8, word(0x8000_1000, 1))
+    else {
         panic!("the step speaks of this announcement")
     };
     assert_eq!((asked, address), (esr, far));
