@@ -167,7 +167,8 @@ pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
     }
     // The border comes after the registers were read: what it finds is a second error, not this one.
     if taken.ras && registers::synchronise_errors() != 0 {
-        return guest.exception_beside_border(&taken);
+        guest.exception_beside_border(&taken);
+        return guest.next();
     }
     guest.exception(&taken)
 }

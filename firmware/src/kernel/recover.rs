@@ -25,6 +25,9 @@ use super::{Guest, Kernel, end};
 use crate::arch::frame::Frame;
 use crate::arch::{counter, registers, timer};
 
+/// Where an error struck that halts the guest although it was a task's.
+const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
+
 impl Guest {
     /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
     #[inline(always)]
@@ -44,10 +47,9 @@ impl Guest {
         match outcome {
             Some(Outcome::Resume | Outcome::CopyFailed) => self.leave(),
             Some(Outcome::Reschedule) => self.next(),
-            Some(Outcome::Halt) => end::epitaph("an error in EL0 that the rules let nobody survive", taken),
+            Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
             None => {
-                let class = u32::from(Esr(taken.esr).class().bits());
-                self.kernel.end_current(TaskState::Faulted(class));
+                self.fault(taken);
                 self.next()
             }
         }
@@ -57,26 +59,20 @@ impl Guest {
     /// taken first, and is dealt with first; the other is charged to the same task, also when that has ended by now.
     #[cold]
     #[inline(never)]
-    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) -> *mut Frame {
+    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) {
         let slot = self.kernel.current;
         let restarts = self.kernel.slot(slot).restarts;
         let first = self.handle_seldom(taken);
-        if first.is_none() {
-            // No memory error: the fault is looked at if the task outlives the error that is one.
-            return if self.border() {
-                self.after(taken, None)
-            } else {
-                self.next()
-            };
-        }
         if self.kernel.current == slot {
-            // It goes on, or everything ends with this one; the other is on record before that.
-            let goes_on = self.border() || matches!(first, Some(Outcome::Halt));
-            return if goes_on {
-                self.after(taken, first)
-            } else {
-                self.next()
-            };
+            // All ends with the abort, the other being on record too; or it was no memory error, and the fault is looked
+            // at if the task outlives the one that is.
+            let lives = self.border();
+            match first {
+                Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
+                None if lives => self.fault(taken),
+                _ => {}
+            }
+            return;
         }
         let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(slot).restarts);
         // Its remedy was given once, and is not used up a second time.
@@ -86,7 +82,12 @@ impl Guest {
         self.kernel.current = 0;
         self.kernel.slot_mut(slot).restarts = spent;
         self.kernel.awaited = awaited;
-        self.after(taken, first)
+    }
+
+    /// The current task ends by a fault of its own.
+    fn fault(&mut self, taken: &Snapshot) {
+        let class = u32::from(Esr(taken.esr).class().bits());
+        self.kernel.end_current(TaskState::Faulted(class));
     }
 
     /// What ESB found at the kernel's entry. False when the interrupted task is not to go on.

@@ -15,6 +15,7 @@ const BEYOND: u64 = 1 << 40;
 
 impl Guest {
     /// A window in which SErrors are masked and the kernel says so, and its end: what became pending is let in.
+    #[inline(never)]
     pub(super) fn masked(&mut self, number: u64, address: u64) -> u64 {
         let announced = self.kernel.announce(Window::Masked, number, address);
         self.kernel

@@ -103,6 +103,10 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         .max()
         .unwrap_or(0);
     for scenario in scenarios {
+        let routes = match routes(scenario).join(" + ") {
+            routes if routes.is_empty() => String::new(),
+            routes => format!("  by {routes}"),
+        };
         let tags = if scenario.tags.is_empty() {
             String::new()
         } else {
@@ -110,9 +114,10 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         };
         writeln!(
             out,
-            "{:<width$}  {}{}",
+            "{:<width$}  {}{}{}",
             scenario.name.bold(),
             scenario.title,
+            routes.dimmed(),
             tags.dimmed()
         )?;
     }

@@ -63,7 +63,14 @@ fn one(
     let record = &abort.record;
     let at = format!("record {}", abort.sequence);
     let (wanted, frame, because) = expected.under(case.kvm);
-    findings.compare("cause", &at, expected.cause.word(), record.cause.name());
+    let deferred = expected
+        .may_defer(case.kvm)
+        .filter(|_| record.cause == Cause::Deferred);
+    let (cause, wanted) = match deferred {
+        Some(disr) => (Cause::Deferred.name(), disr),
+        None => (expected.cause.word(), wanted),
+    };
+    findings.compare("cause", &at, cause, record.cause.name());
     findings.compare("from", &at, expected.from.word(), record.from.name());
     if syndrome(record) != wanted {
         let because = because.map(|because| format!(" ({because})")).unwrap_or_default();

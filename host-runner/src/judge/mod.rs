@@ -186,6 +186,8 @@ impl Findings {
 }
 
 #[cfg(test)]
+mod events_tests;
+#[cfg(test)]
 pub(crate) mod test_run;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
-//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `later` (an SError that waits for that), `unusual` (what few
+//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `give` (what it is
+//! given), `kick` (what gets it out again), `later` (an SError that waits for that), `unusual` (what few
 //! scenarios ask for), `read_back` (whether KVM has what it was given), `poison`
 //! (what poisons host memory), `sigbus` (what the host then says).
 
@@ -28,6 +29,8 @@ mod slots;
 )]
 mod uapi;
 
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod give;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod host;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]

@@ -54,7 +54,7 @@ impl Checker {
             self.problem(guest_span.clone(), message, Some(help));
         }
         if let Err(error) = boot::plan(&guest, &injections) {
-            self.problem(guest_span, error.to_string(), None);
+            self.problem(guest_span.clone(), error.to_string(), None);
         }
         let platforms = match raw.backends {
             None => vec![Platform::Qemu, Platform::Kvm],
@@ -73,6 +73,9 @@ impl Checker {
                     .collect()
             }
         };
+        if platforms.contains(&Platform::Qemu) {
+            self.kvm_alone(&guest_span, &guest, &injections);
+        }
         for (span, route) in routes {
             let needs_host = Route::WORDS
                 .iter()

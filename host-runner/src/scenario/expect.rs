@@ -105,6 +105,10 @@ impl Checker {
             self.problem(span, format!("the abort has no `{}`", wanted.0), None);
         }
         let syndrome = self.syndrome(wanted.1.as_ref());
+        if let Some(value) = raw.or_disr.as_ref().filter(|_| cause != Cause::SError) {
+            let help = Some("only an SError that is taken may be deferred instead".to_owned());
+            self.problem(value.span(), "`or_disr` does not fit this cause".into(), help);
+        }
         let usual = if cause == Cause::Synchronous {
             Frame::Announced
         } else {
@@ -115,6 +119,7 @@ impl Checker {
             cause,
             from: self.word(&raw.from, "level").unwrap_or(Level::El0),
             syndrome,
+            or_deferred: raw.or_disr.as_ref().map(|value| self.syndrome(Some(value))),
             before: raw
                 .esr_before
                 .into_iter()

@@ -197,6 +197,8 @@ pub struct ExpectedAbort {
     pub from: Level,
     /// ESR_EL1, or DISR_EL1 when it was deferred.
     pub syndrome: u64,
+    /// DISR_EL1 where an interrupt may be taken before the SError, whose border then finds it: see [`Self::may_defer`].
+    pub or_deferred: Option<u64>,
     /// What older KVMs give instead.
     pub before: Vec<Before>,
     /// FAR_EL1.
@@ -212,6 +214,14 @@ pub struct ExpectedAbort {
 }
 
 impl ExpectedAbort {
+    /// DISR_EL1, where it is left to the CPU whether it takes an SError or an interrupt first [Arm ARM D1.3.6]: in any
+    /// replayer but KVM from Linux 6.17 on, which takes an SError in software at the instant it is pended.
+    #[must_use]
+    pub fn may_defer(&self, kvm: Option<(u32, u32)>) -> Option<u64> {
+        self.or_deferred
+            .filter(|_| kvm.is_none_or(|version| version < (6, 17)))
+    }
+
     /// The syndrome and frame to expect under this version of Linux's KVM, and why where it is not the usual one.
     #[must_use]
     pub fn under(&self, kvm: Option<(u32, u32)>) -> (u64, Frame, Option<&str>) {
@@ -253,6 +263,8 @@ pub enum Far {
     Any,
 }
 
+#[cfg(test)]
+mod serror_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -90,6 +90,7 @@ pub(super) struct RawAbort {
     pub(super) from: Text,
     pub(super) esr: Option<Number>,
     pub(super) disr: Option<Number>,
+    pub(super) or_disr: Option<Number>,
     #[serde(default)]
     pub(super) esr_before: Vec<RawBefore>,
     pub(super) far: Option<Spanned<RawFar>>,

@@ -8,6 +8,8 @@ use seawall_replay::port::Window;
 use super::check::Checker;
 use super::raw::{Number, RawInject};
 use super::words::{ByItself, Route};
+use super::{Guest, Inject};
+use crate::backend::VmOptions;
 
 impl Checker {
     /// The checkpoint that an injection waits for: none before the guest's first instruction.
@@ -100,6 +102,20 @@ impl Checker {
         match self.word(what, "thing that KVM aborts by itself") {
             Some(ByItself::AboveIpa) => Injection::Left,
             Some(ByItself::Fetch | ByItself::Walk) | None => Injection::Hole,
+        }
+    }
+
+    /// What only KVM can do, in a scenario that is for the shim too.
+    pub(super) fn kvm_alone(&mut self, span: &Range<usize>, guest: &Guest, injections: &[Inject]) {
+        let injection = injections.iter().find_map(|inject| match inject.injection {
+            Injection::SErrorLater { .. } => Some("an SError that comes later, by a kick,"),
+            Injection::Left => Some("an access above the VM's IPA size"),
+            _ => None,
+        });
+        let unusual = guest.vm != VmOptions::default();
+        if let Some(what) = injection.or(unusual.then_some("what [guest] asks of the VM")) {
+            let message = format!("{what} is nothing for the backend qemu");
+            self.problem(span.clone(), message, Some("backends = [\"kvm\"]".into()));
         }
     }
 
