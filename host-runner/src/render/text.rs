@@ -190,11 +190,15 @@ impl Text {
 }
 
 fn trigger_text(trigger: &Trigger) -> String {
+    if trigger.window.as_deref() == Some("start") {
+        return format!("{}before the guest's first instruction", count(trigger.times));
+    }
     let who = trigger.program.as_deref().unwrap_or("a task");
     let place = match trigger.window.as_deref() {
         Some("border") => "at the kernel's border, checkpoint",
         Some("kernel") => "in the kernel, checkpoint",
         Some("user") => "running in EL0, checkpoint",
+        Some("masked") => "in the kernel with SErrors masked, checkpoint",
         _ => "at its checkpoint",
     };
     let number = trigger.checkpoint;
@@ -216,6 +220,7 @@ fn injection_text(injection: &Injected) -> String {
         ("uffd", _) => "the memory behind the page is poisoned, by UFFDIO_POISON".to_owned(),
         ("hwpoison", _) => "the memory behind the page is poisoned, by MADV_HWPOISON".to_owned(),
         ("read-only", _) => "the page can no longer be written".to_owned(),
+        ("self", _) => "the access is left to KVM, which aborts it by itself".to_owned(),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),
@@ -225,6 +230,7 @@ fn injection_text(injection: &Injected) -> String {
 
 fn done(abort: &Abort) -> String {
     let fate = match abort.decision.as_str() {
+        "carry-on" if abort.slot.is_none() => "the kernel goes on where it was",
         "carry-on" => "the task goes on where it was",
         "fail-copy" => "the kernel's copy ends with an error",
         "restart" => "the task begins again",
