@@ -112,6 +112,15 @@ impl Injection {
         }
     }
 
+    /// The event by which the transcript says that what belongs to it besides was done.
+    #[must_use]
+    pub const fn noted_besides_as(self) -> Option<What> {
+        match self {
+            Self::HoleBesideSError { .. } => Some(What::Pended),
+            _ => None,
+        }
+    }
+
     /// By which vector it is entered, if it is an abort by its registers.
     #[must_use]
     pub const fn vector(self) -> Kind {

@@ -131,6 +131,50 @@ fn an_serror_may_be_deferred_only_where_its_order_is_left_to_the_cpu() {
 }
 
 #[test]
+fn the_serror_beside_a_hole_must_have_been_given_too() {
+    let text = LOAD.replace("route = \"hole\"", "route = \"hole\"\nwith_serror = 0xc11");
+    let mut story = story(&text);
+    assert_eq!(checks(&story), ["injected"]);
+    story.events.insert(
+        2,
+        Event {
+            step: Some(0),
+            task: 1,
+            number: 1,
+            syndrome: 0xc11,
+            ..Event::of(What::Pended)
+        },
+    );
+    assert_eq!(checks(&story), [""; 0]);
+}
+
+#[test]
+fn an_error_is_paired_with_the_injection_whose_syndrome_it_has() {
+    let mut story = Story::load();
+    let pended = |number, syndrome| Event {
+        step: Some(0),
+        task: 1,
+        number,
+        syndrome,
+        ..Event::of(What::Pended)
+    };
+    story.events = vec![pended(1, 0xc11), pended(2, 0x1811)];
+    let record = story.abort();
+    (record.cause, record.esr) = (Cause::SError, 0xbe00_1811);
+    let incidents = story.judged().incidents;
+    let numbers: Vec<_> = incidents
+        .iter()
+        .map(|incident| {
+            (
+                incident.injection.map(|event| event.number),
+                incident.abort.is_some(),
+            )
+        })
+        .collect();
+    assert_eq!(numbers, [(Some(2), true), (Some(1), false)]);
+}
+
+#[test]
 fn a_run_that_is_to_end_with_enosys_ends_with_nothing_else() {
     let text = LOAD
         .split("[[expect.abort]]")
