@@ -166,8 +166,7 @@ pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
         taken.pfar = Some(registers::physical_fault_address());
     }
     // The border comes after the registers were read: what it finds is a second error, not this one.
-    if taken.ras && registers::synchronise_errors() != 0 {
-        guest.exception_beside_border(&taken);
+    if taken.ras && registers::synchronise_errors() != 0 && !guest.exception_beside_border(&taken) {
         return guest.next();
     }
     guest.exception(&taken)

@@ -49,30 +49,29 @@ impl Guest {
             Some(Outcome::Reschedule) => self.next(),
             Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
             None => {
-                self.fault(taken);
+                let class = u32::from(Esr(taken.esr).class().bits());
+                self.kernel.end_current(TaskState::Faulted(class));
                 self.next()
             }
         }
     }
 
     /// A synchronous exception from EL0 beside what ESB found at the kernel's entry: two errors of one task. The abort was
-    /// taken first, and is dealt with first; the other is charged to the same task, also when that has ended by now.
+    /// taken first, and is dealt with first; the other is charged to the same task, also when that has ended by now. True
+    /// when the exception is no memory error, and still to be looked at.
     #[cold]
     #[inline(never)]
-    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) {
+    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) -> bool {
         let slot = self.kernel.current;
         let restarts = self.kernel.slot(slot).restarts;
         let first = self.handle_seldom(taken);
         if self.kernel.current == slot {
-            // All ends with the abort, the other being on record too; or it was no memory error, and the fault is looked
-            // at if the task outlives the one that is.
+            // No memory error, or one that ends everything: then the other is on record too.
             let lives = self.border();
-            match first {
-                Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
-                None if lives => self.fault(taken),
-                _ => {}
+            if let Some(Outcome::Halt) = first {
+                end::epitaph(NOBODY_SURVIVES, taken);
             }
-            return;
+            return lives && first.is_none();
         }
         let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(slot).restarts);
         // Its remedy was given once, and is not used up a second time.
@@ -82,12 +81,7 @@ impl Guest {
         self.kernel.current = 0;
         self.kernel.slot_mut(slot).restarts = spent;
         self.kernel.awaited = awaited;
-    }
-
-    /// The current task ends by a fault of its own.
-    fn fault(&mut self, taken: &Snapshot) {
-        let class = u32::from(Esr(taken.esr).class().bits());
-        self.kernel.end_current(TaskState::Faulted(class));
+        false
     }
 
     /// What ESB found at the kernel's entry. False when the interrupted task is not to go on.
