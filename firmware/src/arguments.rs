@@ -2,8 +2,8 @@
 //!
 //! `seawall.tasks=load/isolate,store/restart:3,bystander` starts three tasks, in slots 1, 2 and 3. The remedies are
 //! `kill` (also when none is named), `isolate`, and `restart:N` with N restarts at most. `seawall.stay=60` keeps the guest
-//! running for at least a minute, with its bystanders at work: time for somebody to inject by hand. Arguments of other
-//! prefixes are somebody else's.
+//! running for at least a minute, with its bystanders at work: time for somebody to inject by hand. `seawall.ease=1` sets
+//! SCTLR2_EL1.EASE, so that aborts come by the SError vector. Arguments of other prefixes are somebody else's.
 
 /// More tasks than this cannot be started from the boot arguments.
 pub const MAX_TASKS: usize = 32;
@@ -44,6 +44,8 @@ pub enum ArgumentError<'a> {
     TaskCount,
     /// `{0}` is not a number of seconds.
     BadSeconds(&'a str),
+    /// `{0}` is neither 0 nor 1.
+    BadSwitch(&'a str),
 }
 
 impl core::fmt::Display for ArgumentError<'_> {
@@ -51,7 +53,7 @@ impl core::fmt::Display for ArgumentError<'_> {
         match self {
             Self::UnknownKey(key) => write!(
                 f,
-                "boot argument `{key}` is unknown; there are seawall.tasks and seawall.stay"
+                "boot argument `{key}` is unknown; there are seawall.tasks, seawall.stay and seawall.ease"
             ),
             Self::UnknownRemedy(remedy) => {
                 write!(
@@ -64,6 +66,9 @@ impl core::fmt::Display for ArgumentError<'_> {
                     f,
                     "boot argument seawall.stay: `{value}` is no number of seconds up to {MAX_STAY}"
                 )
+            }
+            Self::BadSwitch(value) => {
+                write!(f, "boot argument seawall.ease: `{value}` is neither 0 nor 1")
             }
             Self::TaskCount => write!(
                 f,
@@ -82,6 +87,8 @@ pub struct Arguments<'a> {
     list: &'a str,
     /// For how many seconds at least the guest runs.
     pub stay: u64,
+    /// Whether synchronous external aborts are to come by the SError vector.
+    pub ease: bool,
 }
 
 impl<'a> Arguments<'a> {
@@ -90,7 +97,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// See [`ArgumentError`]; nothing is started from bad arguments.
     pub fn parse(arguments: &'a str) -> Result<Self, ArgumentError<'a>> {
-        let (mut list, mut stay) = (DEFAULT_TASKS, 0);
+        let (mut list, mut stay, mut ease) = (DEFAULT_TASKS, 0, false);
         for argument in arguments.split_ascii_whitespace() {
             let Some(ours) = argument.strip_prefix("seawall.") else {
                 continue;
@@ -101,6 +108,9 @@ impl<'a> Arguments<'a> {
                     let seconds = value.parse().ok().filter(|seconds| *seconds <= MAX_STAY);
                     stay = seconds.ok_or(ArgumentError::BadSeconds(value))?;
                 }
+                Some(("ease", "0")) => ease = false,
+                Some(("ease", "1")) => ease = true,
+                Some(("ease", value)) => return Err(ArgumentError::BadSwitch(value)),
                 _ => return Err(ArgumentError::UnknownKey(argument)),
             }
         }
@@ -112,7 +122,7 @@ impl<'a> Arguments<'a> {
         if list.is_empty() || count > MAX_TASKS {
             Err(ArgumentError::TaskCount)
         } else {
-            Ok(Arguments { list, stay })
+            Ok(Arguments { list, stay, ease })
         }
     }
 
@@ -182,6 +192,15 @@ mod tests {
         }
         let many = format!("seawall.tasks={}", ["load"; 33].join(","));
         assert_eq!(Arguments::parse(&many).unwrap_err(), ArgumentError::TaskCount);
+    }
+
+    #[test]
+    fn ease_is_a_switch_and_off_where_nothing_is_said() {
+        let ease = |arguments| Arguments::parse(arguments).map(|parsed| parsed.ease);
+        assert_eq!(ease(""), Ok(false));
+        assert_eq!(ease("seawall.ease=0"), Ok(false));
+        assert_eq!(ease("seawall.ease=1 seawall.tasks=load"), Ok(true));
+        assert_eq!(ease("seawall.ease=yes"), Err(ArgumentError::BadSwitch("yes")));
     }
 
     #[test]

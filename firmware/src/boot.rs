@@ -56,6 +56,9 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
         (_, None) => log::info!("no replay port: nothing will be injected from here"),
     }
     let arguments = Arguments::parse(board.arguments).unwrap_or_else(|error| stop(&error));
+    if arguments.ease && !registers::take_aborts_as_serrors() {
+        stop(&"seawall.ease=1, and the CPU has no FEAT_DoubleFault2 to do it with");
+    }
     let mut guest = assemble(
         &board,
         Range::of(tree, tree_bytes),

@@ -47,9 +47,20 @@ pub enum What {
     Border = 2,
     /// A page of the kernel's own, which it then reads itself. The address means nothing.
     Kernel = 3,
+    /// Announced with SErrors masked, under the number and under the next. The kernel then reads a byte at the address
+    /// for the caller, where it is not zero, says whether an SError is pending, and lets it in.
+    Masked = 4,
+    /// The table of level 2 that maps the address.
+    Table2 = 5,
+    /// The table of level 1 that maps the address: the root.
+    Table1 = 6,
+    /// A page of data, mapped at the address, that lies above every IPA of the VM and inside the CPU's range.
+    Beyond = 7,
+    /// The same, of instructions.
+    BeyondText = 8,
     /// As `Border`; then the kernel has the error deferred, and announces the next number before it looks at what was
     /// deferred.
-    Deferred = 4,
+    Deferred = 9,
 }
 
 impl What {
@@ -61,7 +72,12 @@ impl What {
             1 => Some(Self::Table),
             2 => Some(Self::Border),
             3 => Some(Self::Kernel),
-            4 => Some(Self::Deferred),
+            4 => Some(Self::Masked),
+            5 => Some(Self::Table2),
+            6 => Some(Self::Table1),
+            7 => Some(Self::Beyond),
+            8 => Some(Self::BeyondText),
+            9 => Some(Self::Deferred),
             _ => None,
         }
     }

@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// What saving and restoring need; a run without them can leave it at its default.
     pub state: State<'a>,
+    /// What the VM is to be like.
+    pub vm: VmOptions,
 }
 
 /// What saving and restoring need.
@@ -31,6 +33,17 @@ pub struct State<'a> {
     pub scenario: Option<&'a ScenarioId>,
     /// The VM to go on with, in place of a new one. Image and boot arguments mean nothing then: they are in its memory.
     pub saved: Option<&'a Saved>,
+}
+
+/// What is unusual about a VM. The default is a VM as every scenario gets it that does not ask for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VmOptions {
+    /// `KVM_CAP_ARM_NISV_TO_USER` is not enabled: an access without a syndrome ends the run with ENOSYS.
+    pub without_nisv_exits: bool,
+    /// The guest sets SCTLR2_EL1.EASE: its CPU needs FEAT_DoubleFault2.
+    pub ease: bool,
+    /// The guest begins at EL2: KVM has to nest.
+    pub el2: bool,
 }
 
 /// Bounds that no guest can pass.
@@ -87,6 +100,8 @@ pub enum RunEnd {
     Flooded,
     /// The VM was saved and ended: the file's bytes. Nothing is to be judged yet.
     Saved(Vec<u8>),
+    /// KVM had no answer to an access without a syndrome, because nobody had asked it for the exit, and gave ENOSYS.
+    Enosys,
     /// The guest did something the replayer has no answer to, or the replayer's own machinery gave up: the reason.
     Stuck(String),
 }

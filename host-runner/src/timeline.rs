@@ -2,6 +2,7 @@
 
 use seawall_agent::syndrome::{Disr, Esr};
 use seawall_agent::{Cause, Level, TaskId, explain, explain_disr};
+use seawall_replay::entry::Kind;
 use seawall_replay::plan::{Injection, Poison};
 use seawall_replay::transcript::{Event as Transcribed, What};
 
@@ -14,7 +15,7 @@ use crate::events::{
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
 use crate::judge::{self, Judged};
-use crate::scenario::{Scenario, boot};
+use crate::scenario::{Inject, Scenario, boot};
 
 /// Of a console that says more, the last lines count: a guest that floods must not flood the reports too.
 const MOST_CONSOLE_LINES: usize = 400;
@@ -138,6 +139,8 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             What::Protected => ("read-only", false),
             What::Mended => ("mend", false),
             What::Saved => ("save", false),
+            What::Left => ("self", false),
+            What::Opened if is_by_itself(scenario, injection) => ("self", false),
             // Bit 63 says that the replayer's default was used.
             What::Pended => ("serror", injection.syndrome >> 63 == 0),
             What::Entered => ("registers", true),
@@ -174,7 +177,10 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
         }));
     }
     if let Some((_, abort)) = &incident.abort {
-        events.push(Event::Abort(Box::new(record(scenario, evidence, abort))));
+        let by_serror = abort.record.cause == Cause::Synchronous && comes_by_serror(scenario, incident);
+        events.push(Event::Abort(Box::new(record(
+            scenario, evidence, abort, by_serror,
+        ))));
     }
     events
 }
@@ -188,6 +194,23 @@ fn advice(scenario: &Scenario, told: &Transcribed) -> Advice {
             .and_then(|shift| 1_u64.checked_shl(shift)),
         times: 1,
     }
+}
+
+/// What the scenario says of this event's step.
+fn inject_of<'a>(scenario: &'a Scenario, event: &Transcribed) -> Option<&'a Inject> {
+    let (_, origins) = boot::plan(&scenario.guest, &scenario.injections).ok()?;
+    scenario.injections.get(*origins.get(usize::from(event.step?))?)
+}
+
+/// Whether the step of this event leaves the abort to KVM.
+fn is_by_itself(scenario: &Scenario, event: &Transcribed) -> bool {
+    inject_of(scenario, event).is_some_and(|inject| inject.by_itself)
+}
+
+/// Whether an abort comes by the SError's vector: by what the guest has set, or by the entry itself.
+fn comes_by_serror(scenario: &Scenario, incident: &Incident) -> bool {
+    let inject = incident.injection.and_then(|event| inject_of(scenario, &event));
+    scenario.guest.vm.ease || inject.is_some_and(|inject| inject.injection.vector() == Kind::SError)
 }
 
 /// Which of the routes that poison this event's step is.
@@ -205,11 +228,7 @@ fn poison_route(scenario: &Scenario, event: &Transcribed) -> &'static str {
 }
 
 fn trigger(scenario: &Scenario, evidence: &Evidence, event: &Transcribed, sequence: u64) -> Trigger {
-    let step = event.step.map(usize::from);
-    let origins = boot::plan(&scenario.guest, &scenario.injections)
-        .map(|(_, origins)| origins)
-        .unwrap_or_default();
-    let inject = step.and_then(|step| scenario.injections.get(*origins.get(step)?));
+    let inject = inject_of(scenario, event);
     Trigger {
         scenario: scenario.name.clone(),
         step: event.step,
@@ -222,7 +241,7 @@ fn trigger(scenario: &Scenario, evidence: &Evidence, event: &Transcribed, sequen
     }
 }
 
-fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded) -> Abort {
+fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded, by_serror: bool) -> Abort {
     let record = &abort.record;
     let slot = record.charged().map(|TaskId(slot)| slot);
     let (register, syndrome, explanation) = match record.cause {
@@ -233,7 +252,7 @@ fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded) -> Abort {
         scenario: scenario.name.clone(),
         sequence: abort.sequence,
         times: 1,
-        vector: vector(record.cause, record.from).into(),
+        vector: vector(record.cause, record.from, by_serror).into(),
         cause: record.cause.name().into(),
         from: record.from.name().into(),
         register: register.into(),
@@ -259,8 +278,10 @@ fn program(scenario: &Scenario, evidence: &Evidence, slot: u16, sequence: u64) -
 }
 
 /// The vector that an abort came through. The guest runs on SP_ELx.
-const fn vector(cause: Cause, from: Level) -> &'static str {
+const fn vector(cause: Cause, from: Level, by_serror: bool) -> &'static str {
     match (cause, from) {
+        (Cause::Synchronous, Level::El0) if by_serror => "EL0 SError +0x580",
+        (Cause::Synchronous, Level::El1) if by_serror => "EL1 SError +0x380",
         (Cause::Synchronous, Level::El0) => "EL0 synchronous +0x400",
         (Cause::Synchronous, Level::El1) => "EL1 synchronous +0x200",
         (Cause::SError, Level::El0) => "EL0 SError +0x580",

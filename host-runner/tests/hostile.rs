@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use seawall_host_runner::backend::{Backend, Limits, Request, Run, RunEnd};
+use seawall_host_runner::backend::{Backend, Limits, Request, Run, RunEnd, VmOptions};
 use seawall_host_runner::guest_tree::{Gic, GuestTree, Region};
 use seawall_host_runner::qemu::Qemu;
 use seawall_replay::plan::Plan;
@@ -491,6 +491,7 @@ fn run_in_qemu(folder: &Path, name: &str, limits: Limits) -> (Run, Duration) {
         plan: Plan::EMPTY,
         limits,
         state: seawall_host_runner::backend::State::default(),
+        vm: VmOptions::default(),
     };
     let begin = Instant::now();
     (qemu.run(&request).unwrap(), begin.elapsed())

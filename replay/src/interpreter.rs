@@ -72,6 +72,8 @@ pub struct Interpreter {
     plan: Plan,
     seen: [u32; MAX_STEPS],
     fired: [u32; MAX_STEPS],
+    // Steps whose SError beside a hole's first abort is still to come, one bit each.
+    beside: u64,
     journal: IntermediateAddress,
     save: Option<Save>,
 }
@@ -84,6 +86,7 @@ impl Interpreter {
             plan,
             seen: [0; MAX_STEPS],
             fired: [0; MAX_STEPS],
+            beside: 0,
             journal: IntermediateAddress(0),
             save: None,
         }
@@ -140,7 +143,7 @@ impl Interpreter {
             return Reaction::Refused;
         };
         match register {
-            Register::Magic | Register::Version => Reaction::Refused,
+            Register::Magic | Register::Version | Register::Start => Reaction::Refused,
             Register::JournalAddress => {
                 self.journal = IntermediateAddress(value);
                 Reaction::Noted
@@ -153,8 +156,33 @@ impl Interpreter {
             Register::Border => self.announce(Window::Border, value),
             Register::Kernel => self.announce(Window::Kernel, value),
             Register::User => self.announce(Window::User, value),
+            Register::Masked => self.announce(Window::Masked, value),
             Register::End => Reaction::End(End::from_word(value)),
         }
+    }
+
+    /// The announcement that nobody makes but the replayer: the guest is about to run its first instruction.
+    pub fn start(&mut self) -> Reaction {
+        self.announce(Window::Start, 0)
+    }
+
+    /// The SError that comes beside the abort of this step's hole: once.
+    pub fn beside(&mut self, step: u16) -> Option<u32> {
+        let bit = 1_u64.checked_shl(u32::from(step))?;
+        if self.beside & bit == 0 {
+            return None;
+        }
+        self.beside &= !bit;
+        match self.plan.steps().nth(usize::from(step))?.injection {
+            Injection::HoleBesideSError { syndrome } => Some(syndrome),
+            _ => None,
+        }
+    }
+
+    /// Whether an SError is still to come beside an abort.
+    #[must_use]
+    pub const fn waits_beside(&self) -> bool {
+        self.beside != 0
     }
 
     /// How often each step has fired, in the plan's order.
@@ -184,6 +212,9 @@ impl Interpreter {
                     announcement,
                 });
                 continue;
+            }
+            if let Injection::HoleBesideSError { .. } = step.injection {
+                self.beside |= 1_u64.checked_shl(u32::from(step_number)).unwrap_or(0);
             }
             reaction = Some(Reaction::Inject {
                 step: step_number,
@@ -307,6 +338,44 @@ mod tests {
         assert_eq!(injected(again.write(0x20, 8, announcement(4, 1))), None);
         assert_eq!(again.journal_address(), IntermediateAddress(0x9000_0000));
         assert!(Interpreter::resumed(plan, &counts[..2], IntermediateAddress(0)).is_none());
+    }
+
+    #[test]
+    fn the_serror_beside_a_hole_comes_with_its_first_abort_alone() {
+        let step = Step {
+            task: None,
+            number: 1,
+            window: Window::Checkpoint,
+            skip: 0,
+            times: 1,
+            injection: Injection::HoleBesideSError { syndrome: 0xc11 },
+        };
+        let hole = Step {
+            number: 2,
+            injection: Injection::Hole,
+            ..step
+        };
+        let mut i = Interpreter::new(Plan::new(&[hole, step]).unwrap());
+        assert_eq!(i.beside(1), None, "nothing was announced yet");
+        assert_eq!(injected(i.write(0x20, 8, announcement(1, 2))), Some(0));
+        assert_eq!(injected(i.write(0x20, 8, announcement(1, 1))), Some(1));
+        assert_eq!([i.beside(0), i.beside(64), i.beside(u16::MAX)], [None; 3]);
+        assert_eq!([i.beside(1), i.beside(1)], [Some(0xc11), None]);
+    }
+
+    #[test]
+    fn the_start_is_announced_by_nobody_but_the_replayer() {
+        let step = Step {
+            task: None,
+            number: 0,
+            window: Window::Start,
+            skip: 0,
+            times: 1,
+            injection: Injection::SError { syndrome: None },
+        };
+        let mut i = Interpreter::new(Plan::new(&[step]).unwrap());
+        assert_eq!(i.write(0x58, 8, 0), Reaction::Refused);
+        assert_eq!([injected(i.start()), injected(i.start())], [Some(0), None]);
     }
 
     #[test]

@@ -7,13 +7,15 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 7 save, 10 mend |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 7 save, 8 left, 9 SError later, 10 mend |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given |
+//! | | | | | 7 | 1 | 1 = the abort is entered by the SError's vector |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
-//! | | | | | 16 | 8 | SError: its ISS; abort: its ESR |
-//! | | | | | 24 | 8 | abort: its FAR |
+//! | | | | | 16 | 8 | SError, also one beside a hole: its ISS; abort: its ESR |
+//! | | | | | 24 | 8 | abort: its FAR; SError later: milliseconds |
 
+use crate::entry::Kind;
 use crate::layout::{put, u16_at, u32_at, u64_at};
 use crate::port::{Announcement, Window};
 use crate::transcript::What;
@@ -62,6 +64,29 @@ pub enum Injection {
     /// The whole machine is saved, beside what another step does at the same announcement. Only a replayer that can be
     /// saved has such steps.
     Save(When),
+    /// As [`Self::Hole`], and with the first abort that the page brings comes an SError, both at once.
+    HoleBesideSError {
+        /// ISS of the SError, within [`SERROR_SYNDROME_MASK`].
+        syndrome: u32,
+    },
+    /// As [`Self::Abort`], but entered by the SError's vector, where a CPU with SCTLR2_EL1.EASE = 1 takes a synchronous
+    /// external abort [Arm ARM D24.2.139].
+    AbortBySErrorVector {
+        /// ESR_EL1, one that [`is_abort_in`] its window.
+        esr: u64,
+        /// FAR_EL1, as for [`Self::Abort`].
+        far: Option<u64>,
+    },
+    /// Nothing is done: the guest's own access to the announced page aborts by itself.
+    Left,
+    /// A virtual SError is pended so long after the announcement, while the task that announced runs in EL0, on a vCPU
+    /// that is got out of the guest for it.
+    SErrorLater {
+        /// ISS, as for [`Self::SError`].
+        syndrome: Option<u32>,
+        /// 1 to [`MOST_MILLISECONDS`].
+        milliseconds: u32,
+    },
 }
 
 /// When a machine is saved.
@@ -72,6 +97,9 @@ pub enum When {
     /// As soon as the abort that the announced page brings has been given, and before the guest has taken it.
     AbortGiven,
 }
+
+/// An SError comes at most so long after its announcement.
+pub const MOST_MILLISECONDS: u32 = 60_000;
 
 /// What poisons host memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +130,28 @@ impl Injection {
             Self::ReadOnly => What::Protected,
             Self::Mend => What::Mended,
             Self::Save(_) => What::Saved,
+            Self::HoleBesideSError { .. } => What::Opened,
+            Self::AbortBySErrorVector { .. } => What::Entered,
+            Self::Left => What::Left,
+            Self::SErrorLater { .. } => What::Pended,
+        }
+    }
+
+    /// The event by which the transcript says that what belongs to it besides was done.
+    #[must_use]
+    pub const fn noted_besides_as(self) -> Option<What> {
+        match self {
+            Self::HoleBesideSError { .. } => Some(What::Pended),
+            _ => None,
+        }
+    }
+
+    /// By which vector it is entered, if it is an abort by its registers.
+    #[must_use]
+    pub const fn vector(self) -> Kind {
+        match self {
+            Self::AbortBySErrorVector { .. } => Kind::SError,
+            _ => Kind::Synchronous,
         }
     }
 }
@@ -113,7 +163,9 @@ pub const fn is_abort_in(window: Window, esr: u64) -> bool {
     let class = (esr >> 26) & 0x3f;
     let fits = match window {
         Window::User => matches!(class, 0x20 | 0x24),
-        Window::Checkpoint | Window::Border | Window::Kernel => matches!(class, 0x21 | 0x25),
+        Window::Checkpoint | Window::Border | Window::Kernel | Window::Masked => matches!(class, 0x21 | 0x25),
+        // No code has run yet that could be aborted.
+        Window::Start => false,
     };
     fits && esr >> 56 == 0
 }
@@ -150,8 +202,20 @@ impl Step {
             && self.task.is_none_or(|task| task == announcement.task)
     }
 
+    /// There no task has been started and nobody announces anything: one SError, once.
+    const fn is_sound_at_start(&self) -> bool {
+        matches!(self.injection, Injection::SError { .. })
+            && self.task.is_none()
+            && self.number == 0
+            && self.skip == 0
+            && self.times == 1
+    }
+
     /// Whether the injection's own values exist, and fit the window.
     const fn is_sound(&self) -> bool {
+        if matches!(self.window, Window::Start) && !self.is_sound_at_start() {
+            return false;
+        }
         match self.injection {
             Injection::Hole
             | Injection::SError { syndrome: None }
@@ -160,8 +224,23 @@ impl Step {
             | Injection::Mend
             | Injection::Save(_) => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
-            Injection::Abort { esr, far } => {
+            Injection::Abort { esr, far } | Injection::AbortBySErrorVector { esr, far } => {
                 is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
+            }
+            // Once: the first abort of the page is the one that it comes with.
+            Injection::HoleBesideSError { syndrome } => {
+                syndrome as u64 & !SERROR_SYNDROME_MASK == 0 && self.times == 1
+            }
+            Injection::Left => true,
+            Injection::SErrorLater {
+                syndrome,
+                milliseconds,
+            } => {
+                let fits = match syndrome {
+                    Some(iss) => iss as u64 & !SERROR_SYNDROME_MASK == 0,
+                    None => true,
+                };
+                fits && milliseconds >= 1 && milliseconds <= MOST_MILLISECONDS && self.times == 1
             }
         }
     }
@@ -287,14 +366,21 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
     let syndrome = u64_at(raw, 16)?;
     let injection = match (raw.get(5)?, raw.get(6)?) {
         (1, 0) => Injection::Hole,
+        (1, 1) => Injection::HoleBesideSError {
+            syndrome: u32::try_from(syndrome).ok()?,
+        },
         (2, 0) => Injection::SError { syndrome: None },
         (2, 1) if syndrome & !SERROR_SYNDROME_MASK == 0 => Injection::SError {
             syndrome: Some(u32::try_from(syndrome).ok()?),
         },
-        (3, has_far @ (0 | 1)) => Injection::Abort {
-            esr: syndrome,
-            far: (*has_far == 1).then_some(u64_at(raw, 24)?),
-        },
+        (3, has_far @ (0 | 1)) => {
+            let far = (*has_far == 1).then_some(u64_at(raw, 24)?);
+            match raw.get(7)? {
+                0 => Injection::Abort { esr: syndrome, far },
+                1 => Injection::AbortBySErrorVector { esr: syndrome, far },
+                _ => return None,
+            }
+        }
         (4, 0) => Injection::Poison(Poison::Userfault),
         (4, 1) => Injection::Poison(Poison::MemoryFailure),
         (4, 2) => Injection::Poison(Poison::AnnouncedMemoryFailure),
@@ -304,6 +390,14 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (7, 0) => Injection::Save(When::Announced),
         (7, 1) => Injection::Save(When::AbortGiven),
         (10, 0) => Injection::Mend,
+        (8, 0) => Injection::Left,
+        (9, has_syndrome @ (0 | 1)) => Injection::SErrorLater {
+            syndrome: match has_syndrome {
+                0 => None,
+                _ => Some(u32::try_from(syndrome).ok()?),
+            },
+            milliseconds: u32::try_from(u64_at(raw, 24)?).ok()?,
+        },
         _ => return None,
     };
     let step = Step {
@@ -334,10 +428,23 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Save(When::Announced) => (7, 0, 0, 0),
         Injection::Save(When::AbortGiven) => (7, 1, 0, 0),
         Injection::Mend => (10, 0, 0, 0),
+        Injection::HoleBesideSError { syndrome } => (1, 1, u64::from(syndrome), 0),
+        Injection::AbortBySErrorVector { esr, far: None } => (3, 0, esr, 0),
+        Injection::AbortBySErrorVector { esr, far: Some(far) } => (3, 1, esr, far),
+        Injection::Left => (8, 0, 0, 0),
+        Injection::SErrorLater {
+            syndrome: None,
+            milliseconds,
+        } => (9, 0, 0, u64::from(milliseconds)),
+        Injection::SErrorLater {
+            syndrome: Some(iss),
+            milliseconds,
+        } => (9, 1, u64::from(iss), u64::from(milliseconds)),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;
-    put(raw, 4, &[step.window as u8, kind, has_more])?;
+    let by_serror = matches!(step.injection, Injection::AbortBySErrorVector { .. });
+    put(raw, 4, &[step.window as u8, kind, has_more, u8::from(by_serror)])?;
     put(raw, 8, &step.skip.to_le_bytes())?;
     put(raw, 12, &step.times.to_le_bytes())?;
     put(raw, 16, &syndrome.to_le_bytes())?;
@@ -345,175 +452,4 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOLE: Step = Step {
-        task: Some(1),
-        number: 1,
-        window: Window::Checkpoint,
-        skip: 0,
-        times: 1,
-        injection: Injection::Hole,
-    };
-    const SERROR: Step = Step {
-        task: None,
-        number: 2,
-        window: Window::User,
-        skip: 3,
-        times: 0,
-        injection: Injection::SError {
-            syndrome: Some(0x1811),
-        },
-    };
-
-    const ABORT: Step = Step {
-        window: Window::User,
-        injection: Injection::Abort {
-            esr: 0x9200_1810,
-            far: Some(0xffff_0000_5000_0040),
-        },
-        ..HOLE
-    };
-    const ABORT_WITHOUT_ADDRESS: Step = Step {
-        window: Window::Kernel,
-        injection: Injection::Abort {
-            esr: 0x0005_0000_9600_0410,
-            far: None,
-        },
-        ..HOLE
-    };
-
-    /// The bytes of a plan with `HOLE` and `SERROR`, typed in from the module's table.
-    fn bytes() -> [u8; 80] {
-        let mut b = [0; 80];
-        b[..8].copy_from_slice(b"SEAWALLQ");
-        b[8] = 1;
-        b[12] = 2;
-        b[16..22].copy_from_slice(&[1, 0, 1, 0, 0, 1]);
-        b[28] = 1;
-        b[48..55].copy_from_slice(&[0xff, 0xff, 2, 0, 3, 2, 1]);
-        b[56] = 3;
-        b[64..66].copy_from_slice(&[0x11, 0x18]);
-        b
-    }
-
-    #[test]
-    fn a_plan_is_written_and_read_as_its_table_says() {
-        let mut buffer = [0xaa; MAX_BYTES];
-        let used = Plan::new(&[HOLE, SERROR]).unwrap().encode(&mut buffer).unwrap();
-        assert_eq!(&buffer[..used], &bytes());
-        assert!(Plan::decode(&bytes()).unwrap().steps().eq([HOLE, SERROR]));
-    }
-
-    #[test]
-    fn an_abort_is_written_and_read_as_the_table_says() {
-        let mut b = [0; 80];
-        b[..8].copy_from_slice(b"SEAWALLQ");
-        b[8] = 1;
-        b[12] = 2;
-        b[16..23].copy_from_slice(&[1, 0, 1, 0, 3, 3, 1]);
-        b[28] = 1;
-        b[32..36].copy_from_slice(&[0x10, 0x18, 0, 0x92]);
-        b[40..48].copy_from_slice(&[0x40, 0, 0, 0x50, 0, 0, 0xff, 0xff]);
-        b[48..55].copy_from_slice(&[1, 0, 1, 0, 2, 3, 0]);
-        b[60] = 1;
-        b[64..71].copy_from_slice(&[0x10, 4, 0, 0x96, 0, 0, 5]);
-        let mut buffer = [0xaa; MAX_BYTES];
-        let plan = Plan::new(&[ABORT, ABORT_WITHOUT_ADDRESS]).unwrap();
-        let used = plan.encode(&mut buffer).unwrap();
-        assert_eq!(&buffer[..used], &b);
-        assert!(
-            Plan::decode(&b)
-                .unwrap()
-                .steps()
-                .eq([ABORT, ABORT_WITHOUT_ADDRESS])
-        );
-    }
-
-    #[test]
-    fn what_is_done_to_a_page_is_written_and_read_as_the_table_says() {
-        for (injection, bytes) in [
-            (Injection::Hole, [1, 0]),
-            (Injection::Poison(Poison::Userfault), [4, 0]),
-            (Injection::Poison(Poison::MemoryFailure), [4, 1]),
-            (Injection::Poison(Poison::AnnouncedMemoryFailure), [4, 2]),
-            (Injection::Poison(Poison::ObjectError { addressed: true }), [4, 3]),
-            (
-                Injection::Poison(Poison::ObjectError { addressed: false }),
-                [4, 4],
-            ),
-            (Injection::ReadOnly, [5, 0]),
-            (Injection::Save(When::Announced), [7, 0]),
-            (Injection::Save(When::AbortGiven), [7, 1]),
-            (Injection::Mend, [10, 0]),
-        ] {
-            let step = Step { injection, ..HOLE };
-            let mut buffer = [0xaa; MAX_BYTES];
-            let used = Plan::new(&[step]).unwrap().encode(&mut buffer).unwrap();
-            assert_eq!(buffer[20..24], [0, bytes[0], bytes[1], 0], "{injection:?}");
-            assert!(Plan::decode(&buffer[..used]).unwrap().steps().eq([step]));
-        }
-    }
-
-    #[test]
-    fn an_abort_must_fit_its_window_and_have_a_far_unless_its_syndrome_denies_it() {
-        let abort = |window, esr, far| {
-            let step = Step {
-                window,
-                injection: Injection::Abort { esr, far },
-                ..HOLE
-            };
-            let made = Plan::new(&[step]).map(drop);
-            // What cannot be made cannot be read either.
-            let mut b = [0; HEADER_BYTES + STEP_BYTES];
-            put(&mut b, 0, &MAGIC).unwrap();
-            put(&mut b, 8, &VERSION.to_le_bytes()).unwrap();
-            put(&mut b, 12, &1_u32.to_le_bytes()).unwrap();
-            encode_step(&step, &mut b[HEADER_BYTES..]).unwrap();
-            assert_eq!(Plan::decode(&b).map(drop), made, "{esr:#x}");
-            made.is_ok()
-        };
-        let far = Some(0x5000_0040);
-        for window in [Window::Checkpoint, Window::Border, Window::Kernel] {
-            assert!(abort(window, 0x9600_0010, far) && abort(window, 0x8600_0010, far));
-            assert!(!abort(window, 0x9200_0010, far) && !abort(window, 0x8200_0010, far));
-        }
-        let user = |esr, far| abort(Window::User, esr, far);
-        assert!(user(0x9200_0010, far) && user(0x8200_0010, far) && user(0x00ff_ffff_93ff_ffff, far));
-        assert!(!user(0x9600_0010, far), "from EL1");
-        assert!(!user(0xbe00_0011, far), "an SError");
-        assert!(!user(0x5600_0000, far), "a call");
-        assert!(!user(0x0100_0000_9200_0010, far), "bit 56 is RES0");
-        assert!(!user(0x9200_0010, None), "FnV = 0");
-        assert!(user(0x9200_0410, None) && user(0x9200_0410, far));
-    }
-
-    #[test]
-    fn a_plan_cut_anywhere_is_refused() {
-        for length in 0..80 {
-            assert!(Plan::decode(&bytes()[..length]).is_err(), "{length}");
-        }
-    }
-
-    #[test]
-    fn values_that_do_not_exist_are_refused_with_their_step() {
-        for (offset, value) in [(20, 4), (21, 3), (21, 6), (21, 0), (22, 1), (19, 0x10)] {
-            let mut b = bytes();
-            b[offset] = value;
-            assert_eq!(
-                Plan::decode(&b).unwrap_err(),
-                PlanError::BadStep { step: 0 },
-                "{offset}"
-            );
-        }
-        let mut b = bytes();
-        b[67] = 2; // bit 25 of the syndrome: IL, not ISS
-        assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::BadStep { step: 1 });
-        b = bytes();
-        b[12] = 65;
-        assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::TooManySteps(65));
-        b[0] = b'X';
-        assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::NotAPlan);
-    }
-}
+mod tests;

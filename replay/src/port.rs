@@ -14,6 +14,8 @@
 //! | 0x0028 | [`Register::Border`] | w | an [`Announcement`], made between exception entry and the border's ESB |
 //! | 0x0030 | [`Register::Kernel`] | w | an [`Announcement`] of what the kernel itself is about to touch |
 //! | 0x0038 | [`Register::End`] | w | the guest is done: an [`End`] |
+//! | 0x0050 | [`Register::Masked`] | w | an [`Announcement`], made while SErrors are masked, before the guest lets in what became pending |
+//! | 0x0058 | [`Register::Start`] | – | takes nothing: the replayer itself announces the start, before the guest's first instruction |
 //! | 0x1000 | [`Register::User`] | w | an [`Announcement`] without a page, from EL0 |
 
 use crate::IntermediateAddress;
@@ -42,6 +44,8 @@ pub enum Register {
     Border = 0x0028,
     Kernel = 0x0030,
     End = 0x0038,
+    Masked = 0x0050,
+    Start = 0x0058,
     User = 0x1000,
 }
 
@@ -58,6 +62,8 @@ impl Register {
             0x0028 => Self::Border,
             0x0030 => Self::Kernel,
             0x0038 => Self::End,
+            0x0050 => Self::Masked,
+            0x0058 => Self::Start,
             0x1000 => Self::User,
             _ => return None,
         })
@@ -83,6 +89,10 @@ pub enum Window {
     Kernel = 2,
     /// A program in EL0.
     User = 3,
+    /// The kernel, with SErrors masked: what pends here stays pending until the kernel unmasks them, and it does that next.
+    Masked = 4,
+    /// Before the guest's first instruction: no guest announces that, the replayer does.
+    Start = 5,
 }
 
 impl Window {
@@ -94,6 +104,8 @@ impl Window {
             1 => Self::Border,
             2 => Self::Kernel,
             3 => Self::User,
+            4 => Self::Masked,
+            5 => Self::Start,
             _ => return None,
         })
     }
@@ -106,6 +118,8 @@ impl Window {
             Self::Border => Register::Border,
             Self::Kernel => Register::Kernel,
             Self::User => Register::User,
+            Self::Masked => Register::Masked,
+            Self::Start => Register::Start,
         }
     }
 }
@@ -199,7 +213,7 @@ mod tests {
                 Some(register) => assert_eq!(register.offset(), offset),
                 None => assert!(!matches!(
                     offset,
-                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x1000
+                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x50 | 0x58 | 0x1000
                 )),
             }
         }

@@ -125,6 +125,16 @@ pub enum Note {
         /// How many.
         instructions: u64,
     },
+    /// Whether an SError was pending (ISR_EL1.A) where the kernel has them masked, and how many memory errors it had
+    /// handled by then.
+    Pending {
+        /// The checkpoint's number.
+        number: u64,
+        /// ISR_EL1.A.
+        serror: bool,
+        /// Memory errors handled so far.
+        handled: u64,
+    },
     /// Newer than this reader.
     Unknown {
         /// Its kind.
@@ -139,6 +149,7 @@ const CENSUS: u8 = 0x81;
 const MEASURE: u8 = 0x82;
 const STARTED: u8 = 0x83;
 const BOOTED: u8 = 0x84;
+const PENDING: u8 = 0x86;
 
 const fn low(word: u64) -> u32 {
     (word & 0xffff_ffff) as u32
@@ -230,6 +241,14 @@ impl Note {
                 (STARTED, words)
             }
             Self::Booted { instructions } => (BOOTED, [instructions, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Self::Pending {
+                number,
+                serror,
+                handled,
+            } => (
+                PENDING,
+                [number, u64::from(serror), handled, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            ),
             Self::Unknown { kind, words } => (kind, words),
         }
     }
@@ -265,6 +284,11 @@ impl Note {
                 restarts: low(d),
             },
             BOOTED => Self::Booted { instructions: a },
+            PENDING => Self::Pending {
+                number: a,
+                serror: b != 0,
+                handled: c,
+            },
             _ => Self::Unknown { kind, words: *words },
         }
     }
@@ -315,6 +339,11 @@ mod tests {
             },
             Note::Booted {
                 instructions: 123_456,
+            },
+            Note::Pending {
+                number: 1,
+                serror: true,
+                handled: 2,
             },
             Note::Unknown {
                 kind: 0xfe,

@@ -62,6 +62,8 @@ pub enum What {
     Mended,
     /// A page whose poison the guest has met is kept out of stage 2 from now on (`ipa`).
     KeptOut,
+    /// A page was left as it is, for an access to it aborts by itself (`ipa`).
+    Left,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -87,6 +89,7 @@ impl What {
             Self::Restored => 15,
             Self::Mended => 20,
             Self::KeptOut => 21,
+            Self::Left => 16,
             Self::Unknown(number) => number,
         }
     }
@@ -111,6 +114,7 @@ impl What {
             15 => Self::Restored,
             20 => Self::Mended,
             21 => Self::KeptOut,
+            16 => Self::Left,
             other => Self::Unknown(other),
         }
     }

@@ -22,7 +22,10 @@ extern "C" fn main() -> ! {
         Err(error) => epitaph::of_start(&error),
     };
     match replayer::Replayer::new(&handover) {
-        Ok(mut replayer) => arch::vectors::start(&mut replayer, handover.entry, handover.device_tree),
+        Ok(mut replayer) => {
+            replayer.start();
+            arch::vectors::start(&mut replayer, handover.entry, handover.device_tree)
+        }
         Err(error) => epitaph::of_start(&error),
     }
 }

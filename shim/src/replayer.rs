@@ -129,6 +129,36 @@ impl Replayer {
             address,
             ..opening
         });
+        if let Some(syndrome) = opening.step.and_then(|step| self.interpreter.beside(step)) {
+            // Masked by the entry: both are with the guest now, the abort first.
+            let pended = self.pend(Some(syndrome), opening);
+            self.transcript.add(&pended);
+        }
+    }
+
+    /// Pends an SError; gives the event of it.
+    fn pend(&self, syndrome: Option<u32>, cause: Event) -> Event {
+        self.cpu.pend_serror(syndrome.map_or(DEFAULT_SYNDROME, u64::from));
+        Event {
+            what: What::Pended,
+            syndrome: syndrome.map_or(DEFAULT_SYNDROME | DEFAULT_USED, u64::from),
+            ..cause
+        }
+    }
+
+    /// What the plan has for the moment before the guest's first instruction.
+    pub(crate) fn start(&mut self) {
+        if let Reaction::Inject {
+            step,
+            injection: Injection::SError { syndrome },
+            announcement,
+            ..
+        } = self.interpreter.start()
+        {
+            let cause = of_announcement(What::Pended, Some(step), announcement);
+            let pended = self.pend(syndrome, cause);
+            self.transcript.add(&pended);
+        }
     }
 
     /// Takes a store to the port; the guest stands behind it already.
@@ -140,19 +170,23 @@ impl Replayer {
                 step,
                 injection:
                     injection @ (Injection::Hole
+                    | Injection::HoleBesideSError { .. }
                     | Injection::ReadOnly
                     | Injection::Poison(_)
                     | Injection::Mend
-                    | Injection::Save(_)),
+                    | Injection::Save(_)
+                    | Injection::Left
+                    | Injection::SErrorLater { .. }),
                 announcement,
                 ..
             } => {
                 let page = announcement.page.0;
                 let changed = match injection {
                     _ if !self.memory.has_page(page) => None,
-                    Injection::Hole => Some(self.stage2.take_out(page)),
+                    Injection::Hole | Injection::HoleBesideSError { .. } => Some(self.stage2.take_out(page)),
                     Injection::ReadOnly => Some(self.stage2.protect(page)),
-                    // There is no host behind this memory: none that could be poisoned, join slots, or save it.
+                    // There is no host behind this memory: none that could be poisoned, join slots, save it, kick the guest
+                    // out later, or abort an access by itself.
                     _ => None,
                 };
                 if let Some(changed) = changed {
@@ -175,21 +209,18 @@ impl Replayer {
                 announcement,
                 ..
             } => {
-                self.cpu.pend_serror(syndrome.map_or(DEFAULT_SYNDROME, u64::from));
-                let syndrome = syndrome.map_or(DEFAULT_SYNDROME | DEFAULT_USED, u64::from);
-                Event {
-                    syndrome,
-                    ..of_announcement(What::Pended, Some(step), announcement)
-                }
+                let cause = of_announcement(What::Pended, Some(step), announcement);
+                self.pend(syndrome, cause)
             }
             Reaction::Inject {
                 step,
-                injection: Injection::Abort { esr, far },
+                injection:
+                    injection @ (Injection::Abort { esr, far } | Injection::AbortBySErrorVector { esr, far }),
                 announcement,
                 ..
             } => {
                 // As the store left it, and not as it was when the store came.
-                let after = entry::enter(self.cpu.before(&Cpu::snapshot()), Kind::Synchronous);
+                let after = entry::enter(self.cpu.before(&Cpu::snapshot()), injection.vector());
                 self.cpu.enter(after, esr, far);
                 Event {
                     syndrome: esr,

@@ -5,6 +5,7 @@
 //! in backticks is a test, a scenario's file, a lint of the workspace, a linker script with assertions, or a command of
 //! this xtask.
 
+mod external_aborts;
 mod house;
 mod tree;
 
@@ -15,7 +16,7 @@ use clap::Parser as _;
 
 use tree::{read, root};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "SPECIFICATION.md",
@@ -23,6 +24,7 @@ const DOCUMENTS: [&str; 7] = [
     "agent/README.md",
     "replay/README.md",
     "firmware/README.md",
+    "docs/external-aborts.md",
 ];
 
 /// What is written in backticks, on one line.

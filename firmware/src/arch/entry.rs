@@ -166,7 +166,7 @@ pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
         taken.pfar = Some(registers::physical_fault_address());
     }
     // The border comes after the registers were read: what it finds is a second error, not this one.
-    if taken.ras && registers::synchronise_errors() != 0 && !guest.border() {
+    if taken.ras && registers::synchronise_errors() != 0 && !guest.exception_beside_border(&taken) {
         return guest.next();
     }
     guest.exception(&taken)
@@ -218,6 +218,8 @@ const SLOTS: [&str; 16] = [
 
 /// The synchronous slot of EL1.
 const SYNCHRONOUS: usize = 4;
+/// Its SError slot: where a guarded access's abort comes while SCTLR2_EL1.EASE is set, and the SError that is let in.
+const SERROR: usize = 7;
 
 /// An exception that nothing good comes through. Returns only when it was a guarded access that failed.
 pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
@@ -230,7 +232,7 @@ pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
         Cause::Synchronous
     };
     let taken = snapshot(cause, from, block.elr, block.spsr, registers::has_ras());
-    if slot == SYNCHRONOUS
+    if matches!(slot, SYNCHRONOUS | SERROR)
         && let Some(elr) = guarded::way_back(block.elr)
     {
         // SAFETY: the interrupted code looks only after this has returned.

@@ -2,7 +2,8 @@
     unsafe_code,
     reason = "accesses that may abort, with a way back, are assembly that the vectors know"
 )]
-//! Accesses that may fail: copies from programs' memory, probes for devices, calls to a conduit that may not exist.
+//! Accesses that may fail: copies from programs' memory, probes for devices, calls to a conduit that may not exist; and
+//! the one place where the kernel lets in an SError that it had masked.
 //!
 //! Between `guarded_start` and `guarded_end` an exception from EL1 goes on at `guarded_failed` and the function gives
 //! an error, in place of an epitaph. Copies use the unprivileged loads, so that a program can have the kernel read only
@@ -68,8 +69,18 @@ global_asm!(
     "3:  mov     x0, #0",
     "    mov     x1, x3",
     "    ret",
+    // guarded_let_in() -> 0, or all ones when an SError was pending
+    ".global guarded_let_in",
+    "guarded_let_in:",
+    "    msr     daifclr, #4",
+    "    isb",
+    "    msr     daifset, #4",
+    "    mov     x0, #0",
+    "    ret",
     "guarded_end:",
+    // SErrors are masked again: it may be one that came in.
     "guarded_failed:",
+    "    msr     daifset, #4",
     "    mov     x0, #-1",
     "    mov     x1, x3",
     "    ret",
@@ -81,6 +92,7 @@ unsafe extern "C" {
     fn guarded_read32(address: u64) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
+    fn guarded_let_in() -> u64;
     fn guarded_walk(root: u64, address: u64, linear: u64) -> Walked;
     static guarded_start: u8;
     static guarded_end: u8;
@@ -130,6 +142,12 @@ pub(crate) fn way_back(address: u64) -> Option<u64> {
 pub(crate) fn copy_from_task(to: &mut [u8], from: u64) -> bool {
     // SAFETY: writes `to` alone; the unprivileged loads read only what the program may, and abort into the way back.
     unsafe { guarded_copy(to.as_mut_ptr(), from, to.len()) == 0 }
+}
+
+/// Lets in the SError that is pending, if there is one; whether there was.
+pub(crate) fn let_serror_in() -> bool {
+    // SAFETY: masks as they were, in either case; what is taken between comes back by the way back.
+    unsafe { guarded_let_in() != 0 }
 }
 
 /// Reads a device or memory that may not be there.

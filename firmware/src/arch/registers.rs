@@ -73,6 +73,33 @@ pub(crate) fn clear_deferred() {
     unsafe { core::arch::asm!("msr S3_0_C12_C1_1, xzr", options(nomem, nostack, preserves_flags)) }
 }
 
+/// Whether an SError is pending: ISR_EL1.A, bit 8 [Arm ARM D24.2.86].
+pub(crate) fn serror_is_pending() -> bool {
+    read!("isr_el1") & (1 << 8) != 0
+}
+
+/// Whether the CPU has physical addresses of 41 bits: ID_AA64MMFR0_EL1.PARange, bits 3:0, from 42 bits on.
+pub(crate) fn has_41_bits() -> bool {
+    read!("id_aa64mmfr0_el1") & 0xf >= 3
+}
+
+/// Has synchronous external aborts taken to the SError vector, by SCTLR2_EL1.EASE; false without FEAT_DoubleFault2
+/// (ID_AA64PFR1_EL1.DF2, bits 59:56) and without the register (ID_AA64MMFR3_EL1.SCTLRX, bits 7:4).
+pub(crate) fn take_aborts_as_serrors() -> bool {
+    const EASE: u64 = 1 << 5;
+    let pfr1 = read!("id_aa64pfr1_el1");
+    let mmfr3 = read!("S3_0_C0_C7_3");
+    if (pfr1 >> 56) & 0xf == 0 || (mmfr3 >> 4) & 0xf == 0 {
+        return false;
+    }
+    let control = read!("S3_0_C1_C0_3") | EASE;
+    // SAFETY: the register exists, and both vectors tell an abort by its class.
+    unsafe {
+        core::arch::asm!("msr S3_0_C1_C0_3, {}", "isb", in(reg) control, options(nomem, nostack, preserves_flags));
+    }
+    true
+}
+
 /// The main ID of the CPU.
 pub(crate) fn cpu_id() -> u64 {
     read!("midr_el1")

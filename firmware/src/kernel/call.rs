@@ -3,6 +3,7 @@
 use seawall_agent::VirtualAddress;
 use seawall_firmware::arguments::Remedy;
 use seawall_firmware::calls::{self, FAILED, What};
+use seawall_firmware::elf::Access;
 use seawall_replay::IntermediateAddress;
 use seawall_replay::port::{Announcement, Window};
 use seawall_replay::report::{Note, TaskState};
@@ -87,7 +88,7 @@ impl Guest {
     }
 
     /// Copies from the current task; a memory error on the way is charged to it.
-    fn copy(&mut self, to: &mut [u8], from: u64) -> bool {
+    pub(super) fn copy(&mut self, to: &mut [u8], from: u64) -> bool {
         if guarded::copy_from_task(to, from) {
             return true;
         }
@@ -101,7 +102,12 @@ impl Guest {
         let kernel = &mut self.kernel;
         match What::from_argument(what) {
             Some(What::Page) => kernel.announce(Window::Checkpoint, number, address),
-            Some(What::Table) => kernel.announce_table(number, address),
+            Some(What::Table) => kernel.announce_table(number, address, 3),
+            Some(What::Table2) => kernel.announce_table(number, address, 2),
+            Some(What::Table1) => kernel.announce_table(number, address, 1),
+            Some(What::Masked) => self.masked(number, address),
+            Some(What::Beyond) => kernel.announce_beyond(number, address, Access::Write),
+            Some(What::BeyondText) => kernel.announce_beyond(number, address, Access::Execute),
             Some(What::Border | What::Deferred) => u64::from(kernel.port.is_some()),
             Some(What::Kernel) => {
                 let Some(page) = kernel.own_page else {
@@ -288,7 +294,7 @@ impl Kernel {
         }
     }
 
-    fn announce(&mut self, window: Window, number: u64, address: u64) -> u64 {
+    pub(super) fn announce(&mut self, window: Window, number: u64, address: u64) -> u64 {
         let frame = self
             .task(self.current)
             .and_then(|task| task.space)
@@ -299,16 +305,16 @@ impl Kernel {
         self.announce_page(window, number, page)
     }
 
-    fn announce_table(&mut self, number: u64, address: u64) -> u64 {
+    fn announce_table(&mut self, number: u64, address: u64, level: i8) -> u64 {
         let space = self.task(self.current).and_then(|task| task.space);
-        let Some(table) = space.and_then(|s| s.table_at(VirtualAddress(address), 3)) else {
+        let Some(table) = space.and_then(|s| s.table_at(VirtualAddress(address), level)) else {
             return FAILED;
         };
         registers::forget_all();
         self.announce_page(Window::Checkpoint, number, table.address().0)
     }
 
-    fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {
+    pub(super) fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {
         let Some(port) = self.port else { return 0 };
         let number = (number & 0xfff) as u16;
         port.announce(

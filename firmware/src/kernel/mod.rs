@@ -19,6 +19,7 @@ mod load;
 pub(crate) mod recover;
 mod schedule;
 pub(crate) mod task;
+mod trial;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -25,6 +25,9 @@ use super::{Guest, Kernel, end};
 use crate::arch::frame::Frame;
 use crate::arch::{counter, registers, timer};
 
+/// Where an error struck that halts the guest although it was a task's.
+const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
+
 impl Guest {
     /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
     #[inline(always)]
@@ -44,13 +47,41 @@ impl Guest {
         match outcome {
             Some(Outcome::Resume | Outcome::CopyFailed) => self.leave(),
             Some(Outcome::Reschedule) => self.next(),
-            Some(Outcome::Halt) => end::epitaph("an error in EL0 that the rules let nobody survive", taken),
+            Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
             None => {
                 let class = u32::from(Esr(taken.esr).class().bits());
                 self.kernel.end_current(TaskState::Faulted(class));
                 self.next()
             }
         }
+    }
+
+    /// A synchronous exception from EL0 beside what ESB found at the kernel's entry: two errors of one task. The abort was
+    /// taken first, and is dealt with first; the other is charged to the same task, also when that has ended by now. True
+    /// when the exception is no memory error, and still to be looked at.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) -> bool {
+        let slot = self.kernel.current;
+        let restarts = self.kernel.slot(slot).restarts;
+        let first = self.handle_seldom(taken);
+        if self.kernel.current == slot {
+            // No memory error, or one that ends everything: then the other is on record too.
+            let lives = self.border();
+            if let Some(Outcome::Halt) = first {
+                end::epitaph(NOBODY_SURVIVES, taken);
+            }
+            return lives && first.is_none();
+        }
+        let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(slot).restarts);
+        // Its remedy was given once, and is not used up a second time.
+        self.kernel.current = slot;
+        self.kernel.slot_mut(slot).restarts = restarts;
+        self.border();
+        self.kernel.current = 0;
+        self.kernel.slot_mut(slot).restarts = spent;
+        self.kernel.awaited = awaited;
+        false
     }
 
     /// What ESB found at the kernel's entry. False when the interrupted task is not to go on.
@@ -80,6 +111,13 @@ impl Guest {
         self.kernel.copy_address = VirtualAddress(taken.far);
         if let Some(Outcome::Halt) = self.handle_seldom(taken) {
             end::epitaph("an error in a copy that the rules let nobody survive", taken)
+        }
+    }
+
+    /// An SError that was pending while the kernel had them masked, and that it has let in: the kernel's own.
+    pub(super) fn let_in(&mut self, taken: &Snapshot) {
+        if let Some(Outcome::Halt) = self.handle_seldom(taken) {
+            end::epitaph("an SError of the kernel's own, masked until it was let in", taken)
         }
     }
 

@@ -87,6 +87,12 @@ pub struct Page([u64; 512]);
 pub const MARK: u64 = 0x5ea;
 
 impl Page {
+    /// A page of zeros.
+    #[must_use]
+    pub const fn zeroed() -> Self {
+        Self([0; 512])
+    }
+
     /// A page whose first 32 words hold [`MARK`]: the rest is zero, and so takes no room in the program's image.
     #[must_use]
     pub const fn marked() -> Self {

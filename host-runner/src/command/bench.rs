@@ -7,7 +7,7 @@ use seawall_replay::plan::{Injection, Plan, Step};
 use seawall_replay::port::Window;
 
 use super::{ColourChoice, Exit, complain};
-use crate::backend::{Backend as _, Limits, Missing, Request, Run};
+use crate::backend::{Backend as _, Limits, Missing, Request, Run, VmOptions};
 use crate::escape;
 use crate::events::{Event, Measure};
 use crate::judge::evidence::Evidence;
@@ -107,6 +107,7 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
             ..Limits::default()
         },
         state: crate::backend::State::default(),
+        vm: VmOptions::default(),
     };
     Qemu::find(&place.folder())?.run(&request)
 }

@@ -48,6 +48,7 @@ struct Listed<'a> {
     linux: Option<&'a str>,
     tags: &'a [String],
     backends: Vec<&'static str>,
+    routes: Vec<&'static str>,
     file: &'a str,
 }
 
@@ -82,8 +83,17 @@ fn listed(scenario: &Scenario) -> Listed<'_> {
             .iter()
             .map(|platform| platform.word())
             .collect(),
+        routes: routes(scenario),
         file: &scenario.file,
     }
+}
+
+/// The routes of its injections, each once.
+fn routes(scenario: &Scenario) -> Vec<&'static str> {
+    let mut routes: Vec<_> = scenario.injections.iter().map(|inject| inject.route).collect();
+    routes.sort_unstable();
+    routes.dedup();
+    routes
 }
 
 fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
@@ -93,6 +103,10 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         .max()
         .unwrap_or(0);
     for scenario in scenarios {
+        let routes = match routes(scenario).join(" + ") {
+            routes if routes.is_empty() => String::new(),
+            routes => format!("  by {routes}"),
+        };
         let tags = if scenario.tags.is_empty() {
             String::new()
         } else {
@@ -100,9 +114,10 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         };
         writeln!(
             out,
-            "{:<width$}  {}{}",
+            "{:<width$}  {}{}{}",
             scenario.name.bold(),
             scenario.title,
+            routes.dimmed(),
             tags.dimmed()
         )?;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seawall_agent::{AbortRecord, Cause, Level, TaskId};
+use seawall_agent::{AbortRecord, Cause, TaskId};
 
 use super::evidence::Recorded;
 use super::{Case, Findings, Incident};
@@ -56,21 +56,6 @@ pub(super) fn syndrome(record: &AbortRecord) -> u64 {
     }
 }
 
-/// Whether an interrupt was taken before the SError that the scenario expects: which of two pending asynchronous exceptions
-/// comes first is the CPU's choice [Arm ARM D1.3.6], and under KVM a timer's interrupt may be pending whenever the guest is
-/// entered. The SError is then found at the border, by the very task's ESB.
-const fn is_interrupted_first(expected: &ExpectedAbort, record: &AbortRecord) -> bool {
-    use crate::scenario::{Cause as Word, Level as From};
-    matches!((expected.cause, expected.from), (Word::SError, From::El0))
-        && matches!((record.cause, record.from), (Cause::Deferred, Level::El0))
-}
-
-/// What DISR_EL1 holds once an SError with this syndrome was deferred: A, IDS and the syndrome's other bits
-/// [Arm ARM D24.2.43, VDISR_EL2 from VSESR_EL2].
-const fn deferred(esr: u64) -> u64 {
-    1 << 31 | (esr & 0x01ff_ffff)
-}
-
 fn one(
     case: &Case<'_>,
     findings: &mut Findings,
@@ -80,12 +65,14 @@ fn one(
 ) {
     let record = &abort.record;
     let at = format!("record {}", abort.sequence);
-    let (mut wanted, frame, because) = expected.under(case.kvm);
-    let mut cause = expected.cause.word();
-    if case.kvm.is_some() && is_interrupted_first(expected, record) {
-        cause = record.cause.name();
-        wanted = deferred(wanted);
-    }
+    let (wanted, frame, because) = expected.under(case.kvm);
+    let deferred = expected
+        .may_defer(case.kvm)
+        .filter(|_| record.cause == Cause::Deferred);
+    let (cause, wanted) = match deferred {
+        Some(disr) => (Cause::Deferred.name(), disr),
+        None => (expected.cause.word(), wanted),
+    };
     findings.compare("cause", &at, cause, record.cause.name());
     findings.compare("from", &at, expected.from.word(), record.from.name());
     if syndrome(record) != wanted {

@@ -8,8 +8,17 @@ use crate::escape;
 use crate::scenario::GuestEnd;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
+    let expected = case.scenario.expect.end;
     match &case.run.end {
-        RunEnd::PoweredOff => {}
+        RunEnd::PoweredOff if expected != GuestEnd::Enosys => {}
+        RunEnd::Enosys if expected == GuestEnd::Enosys => {}
+        RunEnd::PoweredOff => findings.add("run-end", "the run", "ENOSYS", "power off"),
+        RunEnd::Enosys => findings.add(
+            "run-end",
+            "the run",
+            "power off",
+            "ENOSYS: an access without a syndrome",
+        ),
         RunEnd::Reset => findings.add("run-end", "the run", "power off", "a reset"),
         RunEnd::TimedOut => {
             let limit = case.scenario.timeout.as_secs();
@@ -29,10 +38,10 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         RunEnd::Saved(_) => findings.add("run-end", "the run", "power off", "saved, and not restored"),
         RunEnd::Stuck(reason) => findings.add("run-end", "the run", "power off", escape::text(reason)),
     }
-    let expected = case.scenario.expect.end;
     match case.evidence.ends.as_slice() {
+        [] if expected == GuestEnd::Enosys => {}
         [] => findings.add("guest-end", "the guest's own word", expected.word(), "none"),
-        [end] if *end == expected.end() => {}
+        [end] if Some(*end) == expected.end() => {}
         [end] => findings.add("guest-end", "the guest's own word", expected.word(), said(*end)),
         [first, rest @ ..] => {
             let got = format!("{} and {} more", said(*first), rest.len());

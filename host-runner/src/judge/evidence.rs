@@ -51,6 +51,8 @@ pub struct Evidence {
     pub census_end: Option<Census>,
     /// Figures that programs measured: number and instructions.
     pub measures: Vec<(u64, u64)>,
+    /// ISR_EL1.A where SErrors were masked, and how many errors had been handled by then.
+    pub pending: Vec<(bool, u64)>,
     /// Instructions to the first of EL0.
     pub booted: Option<u64>,
     /// The guest's own words about its end.
@@ -83,7 +85,8 @@ impl Evidence {
                 | What::Pended
                 | What::Entered
                 | What::Mended
-                | What::Saved => evidence.injections.push(*event),
+                | What::Saved
+                | What::Left => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::KeptOut => evidence.kept_out.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
@@ -134,6 +137,7 @@ impl Evidence {
                         program: name(&program),
                     });
                 }
+                Note::Pending { serror, handled, .. } => self.pending.push((serror, handled)),
                 Note::Booted { instructions } => self.booted = Some(instructions),
                 // Newer notes say nothing that this judge could hold against a scenario.
                 Note::Unknown { .. } => {}

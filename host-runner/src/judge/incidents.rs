@@ -23,6 +23,8 @@ pub struct Incident {
 /// Pairs each abort with an injection of its kind that is not yet answered: the first one that the charged task
 /// announced, else the first of all. Injections without an abort follow at the end.
 ///
+/// Of two SErrors the one whose syndrome arrived comes first: the second may have taken the first one's place.
+///
 /// Two tasks can have announced before the first of them touches its page, so order alone does not tell; and a record
 /// that charges the wrong task still has an injection, which shows whom it should have charged.
 #[must_use]
@@ -35,10 +37,14 @@ pub fn pair(evidence: &Evidence) -> Vec<Incident> {
     let mut answers: Vec<Option<Event>> = Vec::with_capacity(evidence.aborts.len());
     for abort in &evidence.aborts {
         let slot = abort.record.charged().map(|TaskId(slot)| slot);
-        answers.push(open.take(|event| can_answer(abort, event) && Some(event.task) == slot));
+        let is_its_own = |event: &Event| can_answer(abort, event) && Some(event.task) == slot;
+        let same = open.take(|event| is_its_own(event) && has_syndrome(abort, event));
+        answers.push(same.or_else(|| open.take(is_its_own)));
     }
     for (index, (abort, answer)) in evidence.aborts.iter().zip(answers).enumerate() {
-        let injection = answer.or_else(|| open.take(|event| can_answer(abort, event)));
+        let injection = answer
+            .or_else(|| open.take(|event| can_answer(abort, event) && has_syndrome(abort, event)))
+            .or_else(|| open.take(|event| can_answer(abort, event)));
         let given = injection.and_then(|injection| delivery(&mut delivered, &injection));
         let out = injection.and_then(|injection| kept_out.take(|event| is_of(event, &injection)));
         incidents.push(Incident {
@@ -66,10 +72,21 @@ const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
     match abort.record.cause {
         Cause::Synchronous => matches!(
             injection.what,
-            What::Opened | What::Poisoned | What::Protected | What::Entered
+            What::Opened | What::Poisoned | What::Protected | What::Entered | What::Left
         ),
         Cause::SError | Cause::Deferred => matches!(injection.what, What::Pended),
     }
+}
+
+/// Whether the syndrome that arrived is the injection's, as far as the replayer chose it.
+const fn has_syndrome(abort: &Recorded, injection: &Event) -> bool {
+    // ISS, but for bit 24 of DISR_EL1, which is IDS as it is there.
+    const ISS: u64 = 0x01ff_ffff;
+    let arrived = match abort.record.cause {
+        Cause::Deferred => abort.record.disr,
+        Cause::Synchronous | Cause::SError => abort.record.esr,
+    };
+    !matches!(injection.what, What::Pended) || arrived & ISS == injection.syndrome & ISS
 }
 
 /// The abort that the replayer gave for this injection: one that is entered is its own delivery, if it is an external

@@ -13,17 +13,19 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     };
     let steps: Vec<_> = plan.steps().collect();
     for (index, step) in steps.iter().enumerate() {
-        let what = step.injection.noted_as();
-        let fired = case
-            .evidence
-            .injections
-            .iter()
-            .filter(|event| event.what == what && event.step.map(usize::from) == Some(index));
         let slot = step
             .task
             .map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));
         let at = format!("step {index} ({slot}, checkpoint {})", step.number);
-        findings.compare("injected", at, u64::from(step.times), fired.count() as u64);
+        let kinds = [Some(step.injection.noted_as()), step.injection.noted_besides_as()];
+        for what in kinds.into_iter().flatten() {
+            let fired = case
+                .evidence
+                .injections
+                .iter()
+                .filter(|event| event.what == what && event.step.map(usize::from) == Some(index));
+            findings.compare("injected", &at, u64::from(step.times), fired.count() as u64);
+        }
     }
     if let Some(advised) = scenario.expect.advised {
         let told: BTreeSet<u64> = case.evidence.advised.iter().map(|event| event.ipa).collect();

@@ -10,6 +10,8 @@ pub mod evidence;
 mod held;
 pub mod incidents;
 mod injections;
+mod itself;
+mod pending;
 mod stock;
 mod tasks;
 
@@ -93,10 +95,12 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     end::check(&case, &mut findings);
     injections::check(&case, &mut findings);
     held::check(&case, &mut findings);
+    itself::check(&case, &mut findings);
     // Without a journal all else would be missing too, and say nothing more.
     let has_journal = evidence.journal_error.is_none();
     if has_journal {
         aborts::check(&case, &mut findings);
+        pending::check(&case, &mut findings);
     }
     if has_journal && scenario.expect.end == GuestEnd::Done {
         tasks::check(&case, &mut findings);
@@ -183,6 +187,8 @@ impl Findings {
     }
 }
 
+#[cfg(test)]
+mod events_tests;
 #[cfg(test)]
 pub(crate) mod test_run;
 #[cfg(test)]

@@ -282,60 +282,6 @@ fn older_kernels_are_held_to_what_they_do() {
     }
 }
 
-#[test]
-fn under_kvm_an_interrupt_may_come_before_an_serror_and_nowhere_else() {
-    let text = LOAD
-        .replace(
-            "route = \"hole\"",
-            "at = \"user\"\nroute = \"serror\"\nsyndrome = 0xc11",
-        )
-        .replace("\"synchronous\"", "\"serror\"")
-        .replace("esr = 0x92000010\n", "esr = 0xbe000c11\n")
-        .replace("far = 0x50000040\n", "")
-        .replace(
-            "esr_before = [{ linux = \"6.18\", esr = 0x92000011, frame = \"any\", because = \"of old\" }]\n",
-            "",
-        );
-    // [Arm ARM D24.2.43] A, and the syndrome's own bits.
-    const DISR: u64 = 0x8000_0c11;
-    for (kvm, cause, from, disr, outcome) in [
-        (Some((6, 12)), Cause::Deferred, Level::El0, DISR, Outcome::Pass),
-        (None, Cause::Deferred, Level::El0, DISR, Outcome::Fail),
-        (Some((6, 12)), Cause::Deferred, Level::El1, DISR, Outcome::Fail),
-        (
-            Some((6, 12)),
-            Cause::Deferred,
-            Level::El0,
-            0x8000_0811,
-            Outcome::Fail,
-        ),
-        (Some((6, 12)), Cause::Deferred, Level::El0, 0xc11, Outcome::Fail),
-        (Some((6, 12)), Cause::Synchronous, Level::El0, DISR, Outcome::Fail),
-    ] {
-        let mut story = Story::load();
-        story.scenario = parse("serror.toml", &text).unwrap();
-        story.kvm = kvm;
-        story.events[1] = Event {
-            step: Some(0),
-            task: 1,
-            number: 1,
-            syndrome: 0xc11,
-            ..Event::of(What::Pended)
-        };
-        let abort = story.abort();
-        (abort.cause, abort.from, abort.disr) = (cause, from, disr);
-        (abort.esr, abort.flags, abort.frame) = (0, Flags::NONE, None);
-        story.final_census().retired = 0;
-        story.final_census().free = 15_000;
-        assert_eq!(
-            story.judged().verdict.outcome,
-            outcome,
-            "{kvm:?} {cause:?} {disr:#x}: {:#?}",
-            story.judged().verdict.findings
-        );
-    }
-}
-
 /// The scenario of a kernel that met the error itself.
 fn halted() -> Story {
     let text = LOAD

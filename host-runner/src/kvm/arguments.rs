@@ -194,7 +194,7 @@ mod asked {
     use kvm_ioctls::{Kvm, VmFd};
 
     use super::super::uapi::{KVM_CAP_ARM_INJECT_SERROR_ESR, Register};
-    use super::super::{registers, vcpu};
+    use super::super::{give, registers};
     use super::{Answer, Case, Held, hold};
 
     /// A data abort from EL1h, where a vCPU begins: EC 0x25, and a synchronous external abort [Arm ARM D24.2.45].
@@ -226,7 +226,7 @@ mod asked {
             vcpu.vcpu_init(&kind)?;
         }
         let error = vcpu
-            .set_vcpu_events(&vcpu::bound(&case.events))
+            .set_vcpu_events(&give::bound(&case.events))
             .err()
             .map(|error| error.errno());
         let gave = case.initialised && registers::get(&vcpu, Register::EsrEl1)? & !IL == GIVEN;

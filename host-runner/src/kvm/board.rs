@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use seawall_replay::entry::Kind;
 use seawall_replay::interpreter::{Interpreter, Reaction, Save};
 use seawall_replay::plan::{Injection, Plan, Poison, When};
 use seawall_replay::port::{self, Announcement};
@@ -47,8 +48,8 @@ pub(crate) enum Answer {
     Open(Cause),
     /// Pend an SError; then say so with [`Board::pended`].
     Pend(Cause, Option<u32>),
-    /// Enter an abort with this ESR and FAR; then say so with [`Board::entered`].
-    Enter(Cause, u64, Option<u64>),
+    /// Enter an abort by this vector, with this ESR and FAR; then say so with [`Board::entered`].
+    Enter(Cause, Kind, u64, Option<u64>),
     /// Poison the host memory behind the announced page, which is in memory; then say so with [`Board::poisoned`].
     Poison(Cause, Poison),
     /// Make the announced page, which is in memory, read-only; then say so with [`Board::protected`].
@@ -56,6 +57,9 @@ pub(crate) enum Answer {
     /// Give the announced page, which is in memory, back as it was; then say so with [`Board::mended`] or, where there was
     /// nothing to give back, with [`Board::not_mended`].
     Mend(Cause),
+    /// Pend an SError so many milliseconds from now, while the task that announced runs; then say so with
+    /// [`Board::pended`].
+    PendLater(Cause, Option<u32>, u32),
 }
 
 impl Cause {
@@ -141,7 +145,20 @@ impl Board {
     }
 
     fn write_port(&mut self, offset: u64, width: usize, value: u64) -> Answer {
-        match self.port.write(offset, width, value) {
+        let reaction = self.port.write(offset, width, value);
+        self.react(reaction, offset, value)
+    }
+
+    /// The guest is about to run its first instruction.
+    pub(crate) fn start(&mut self) -> Answer {
+        match self.port.start() {
+            Reaction::Announced { .. } => Answer::Done,
+            reaction => self.react(reaction, port::Register::Start.offset(), 0),
+        }
+    }
+
+    fn react(&mut self, reaction: Reaction, offset: u64, value: u64) -> Answer {
+        match reaction {
             Reaction::Announced {
                 announcement: Announcement { task, number, page },
                 ..
@@ -163,12 +180,29 @@ impl Board {
                 let cause = Cause { step, announcement };
                 match injection {
                     Injection::SError { syndrome } => Answer::Pend(cause, syndrome),
-                    Injection::Abort { esr, far } => Answer::Enter(cause, esr, far),
-                    Injection::Hole if self.has(cause) => Answer::Open(cause),
+                    Injection::Abort { esr, far } | Injection::AbortBySErrorVector { esr, far } => {
+                        Answer::Enter(cause, injection.vector(), esr, far)
+                    }
+                    Injection::SErrorLater {
+                        syndrome,
+                        milliseconds,
+                    } => Answer::PendLater(cause, syndrome, milliseconds),
+                    Injection::Hole | Injection::HoleBesideSError { .. } if self.has(cause) => {
+                        Answer::Open(cause)
+                    }
+                    Injection::Left if !self.has(cause) => {
+                        self.note(Event {
+                            ipa: cause.page(),
+                            ..event(What::Left, cause)
+                        });
+                        Answer::Done
+                    }
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
                     Injection::Mend if self.has(cause) => Answer::Mend(cause),
                     Injection::Hole
+                    | Injection::HoleBesideSError { .. }
+                    | Injection::Left
                     | Injection::Poison(_)
                     | Injection::ReadOnly
                     | Injection::Mend
@@ -296,6 +330,17 @@ impl Board {
             address,
             ..event(What::Entered, cause)
         });
+    }
+
+    /// Whether an SError is to come with an abort that the guest has not met yet.
+    pub(crate) const fn waits_beside(&self) -> bool {
+        self.port.waits_beside()
+    }
+
+    /// The SError that is to come with the abort of an access to this page, and for which announcement.
+    pub(crate) fn beside(&mut self, ipa: u64) -> Option<(Cause, u32)> {
+        let cause = *self.pages.get(&(ipa & !0xfff))?;
+        Some((cause, self.port.beside(cause.step)?))
     }
 
     /// The guest was given an external abort for an access that nobody answers.

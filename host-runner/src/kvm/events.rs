@@ -114,6 +114,14 @@ pub(crate) fn serror(syndrome: Option<u32>) -> VcpuEvents {
     }
 }
 
+/// A synchronous external data abort and an SError with this syndrome, by one call.
+pub(crate) fn both(syndrome: u32) -> VcpuEvents {
+    VcpuEvents {
+        ext_dabt_pending: 1,
+        ..serror(Some(syndrome))
+    }
+}
+
 /// Checks events in the order in which KVM would.
 ///
 /// # Errors
@@ -169,6 +177,7 @@ mod tests {
         for events in [
             VcpuEvents::default(),
             data_abort(),
+            both(0xc11),
             serror(None),
             serror(Some(0)),
             serror(Some(0x01ff_ffff)),

@@ -11,9 +11,10 @@ use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
 use seawall_replay::plan::Injection;
 
 use super::board::{Board, PORT, UART};
+use super::later::Later;
 use super::memory::{self, Memory};
 use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
-use super::{host::Abilities, registers, state};
+use super::{host::Abilities, registers, state, unusual};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
 use crate::saved::{self, ScenarioId};
@@ -42,6 +43,9 @@ pub(super) struct Machine {
     pub(super) scenario: Option<ScenarioId>,
     // Of a restored machine that has not run yet: where its time stood.
     pub(super) counters: Vec<saved::Register>,
+    /// Without it, an access without a syndrome ends the run.
+    pub(super) nisv_exits: bool,
+    pub(super) later: Later,
 }
 
 /// Why there is no machine.
@@ -74,7 +78,7 @@ impl Machine {
             vcpu,
             gic,
             mut memory,
-        } = Bare::new(kvm, abilities, request.memory_bytes)?;
+        } = Bare::new(kvm, abilities, request)?;
         for step in request.plan.steps() {
             if let Injection::Poison(by) = step.injection {
                 memory.prepare(by)?;
@@ -104,6 +108,8 @@ impl Machine {
                 .state
                 .saved
                 .map_or_else(Vec::new, |saved| state::counters(&saved.registers)),
+            nisv_exits: !request.vm.without_nisv_exits,
+            later: Later::default(),
         })
     }
 }
@@ -116,7 +122,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(kvm: &Kvm, abilities: Abilities, memory_bytes: u64) -> Result<Self, MachineError> {
+    fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
         // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
         let vm_type = if abilities.ipa_bits >= 40 {
             0
@@ -126,15 +132,20 @@ impl Bare {
         let vm = kvm
             .create_vm_with_type(vm_type)
             .map_err(failed("KVM_CREATE_VM"))?;
-        let nisv = kvm_enable_cap {
-            cap: KVM_CAP_ARM_NISV_TO_USER,
-            ..kvm_enable_cap::default()
-        };
-        vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        if !request.vm.without_nisv_exits {
+            let nisv = kvm_enable_cap {
+                cap: KVM_CAP_ARM_NISV_TO_USER,
+                ..kvm_enable_cap::default()
+            };
+            vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        }
 
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
-        initialise(&vm, &vcpu, abilities.pmu)?;
+        initialise(&vm, &vcpu, abilities.pmu, request.vm.el2)?;
+        if request.vm.ease {
+            unusual::double_fault_2(&vcpu)?;
+        }
         attribute(
             &gic,
             KVM_DEV_ARM_VGIC_GRP_CTRL,
@@ -148,7 +159,7 @@ impl Bare {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let memory = Memory::new(vm, memory_bytes, abilities.slots)?;
+        let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
         Ok(Self { vcpu, gic, memory })
     }
 }
@@ -206,13 +217,16 @@ fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
     Ok(gic)
 }
 
-fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
+fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<(), String> {
     let mut kind = kvm_vcpu_init::default();
     vm.get_preferred_target(&mut kind)
         .map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
     kind.features[0] |= 1 << KVM_ARM_VCPU_PSCI_0_2;
     if pmu {
         kind.features[0] |= 1 << KVM_ARM_VCPU_PMU_V3;
+    }
+    if el2 {
+        kind.features[0] |= 1 << unusual::KVM_ARM_VCPU_HAS_EL2;
     }
     vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
 }

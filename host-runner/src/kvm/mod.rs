@@ -2,9 +2,11 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same).
-//! The rest asks KVM: `host` (what it can do),
-//! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for),
-//! `kick` (what gets it out again), `poison` (what poisons host memory), `sigbus` (what the host then says), `usage` (what this process holds).
+//! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it),
+//! `sandbox` (what that thread may still ask the host for), `give` (what the vCPU is given), `read_back` (whether KVM has
+//! it), `kick` (what gets the vCPU out of the guest), `later` (an SError that waits for that), `unusual` (what few
+//! scenarios ask for), `poison` (what poisons host memory), `sigbus` (what the host then says), `state` (what is saved and
+//! restored), `usage` (what this process holds).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -17,6 +19,8 @@ mod events;
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod read_back;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -35,9 +39,13 @@ pub mod sandbox;
 mod usage;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod give;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod host;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod kick;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod later;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod machine;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -46,6 +54,8 @@ mod memory;
 mod registers;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod state;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod unusual;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod vcpu;
 
@@ -102,10 +112,17 @@ impl Backend for Kvm {
         };
         for step in request.plan.steps() {
             let missing = match step.injection {
-                Injection::SError { syndrome: Some(_) } if !self.abilities.syndromes => {
+                Injection::SError { syndrome: Some(_) }
+                | Injection::SErrorLater {
+                    syndrome: Some(_), ..
+                }
+                | Injection::HoleBesideSError { .. }
+                    if !self.abilities.syndromes =>
+                {
                     Some(host::no_syndromes())
                 }
                 Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
+                Injection::Left => unusual::missing_range(self.abilities),
                 Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
                 Injection::Poison(Poison::AnnouncedMemoryFailure) => {
                     poison::missing_memory_failure().or_else(poison::Offline::missing)
@@ -116,6 +133,11 @@ impl Backend for Kvm {
             if let Some(missing) = missing {
                 return Err(missing);
             }
+        }
+        if request.vm.el2
+            && let Some(missing) = unusual::missing_nesting(&self.device)
+        {
+            return Err(missing);
         }
         let machine = match machine::Machine::new(&self.device, self.abilities, request) {
             Ok(machine) => machine,

@@ -19,6 +19,8 @@ pub(crate) const KVM_CAP_ARM_VM_IPA_SIZE: u32 = 165;
 pub(crate) const KVM_CAP_ARM_NISV_TO_USER: u32 = 177;
 /// Capability: user space can inject a synchronous external data abort.
 pub(crate) const KVM_CAP_ARM_INJECT_EXT_DABT: u32 = 178;
+/// Capability: a VM's guest may begin at EL2 (Linux 6.16).
+pub(crate) const KVM_CAP_ARM_EL2: u32 = 240;
 /// Capability: synchronous external aborts that the host takes leave for user space (Linux 6.19).
 #[expect(dead_code, reason = "asked for by the sea-exit route, which is not built yet")]
 pub(crate) const KVM_CAP_ARM_SEA_TO_USER: u32 = 245;

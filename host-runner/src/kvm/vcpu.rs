@@ -10,15 +10,15 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kvm_bindings::{kvm_vcpu_events, kvm_vcpu_events__bindgen_ty_1};
 use kvm_ioctls::VcpuExit;
-use seawall_replay::entry;
+use seawall_replay::entry::{self, Kind};
 use seawall_replay::plan::Poison;
 use seawall_replay::walk;
 
 use super::board::{Answer, Cause};
-use super::events::{self, Circumstance, LeftFor};
+use super::events::LeftFor;
 use super::kick;
+use super::later::Said;
 use super::machine::Machine;
 use super::memory;
 use super::registers;
@@ -26,12 +26,14 @@ use super::sandbox;
 use super::sigbus::{self, Met};
 use super::uapi::{
     ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
-    Register, VcpuEvents,
+    Register,
 };
 use crate::backend::RunEnd;
 
 /// Between two kicks of a vCPU that has not stopped yet.
 const KICK_INTERVAL: Duration = Duration::from_millis(10);
+/// Between two kicks of a vCPU that is waited for to be somewhere.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(1);
 /// After so long the kernel itself is taken to be at fault.
 const KICK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,7 +46,7 @@ pub(super) struct Created(pub(super) Machine);
 pub(super) struct Running {
     thread: JoinHandle<Stopped>,
     stop: Arc<AtomicBool>,
-    done: Receiver<()>,
+    said: Receiver<Said>,
     since: Instant,
 }
 
@@ -86,19 +88,21 @@ impl Created {
     pub(super) fn start(self) -> std::io::Result<Running> {
         kick::install()?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (say, done) = mpsc::channel();
+        let (say, said) = mpsc::channel();
         let told = Arc::clone(&stop);
         let since = Instant::now();
         let thread = thread::Builder::new().name("vcpu0".into()).spawn(move || {
-            let stopped = run(self.0, &told);
+            let mut machine = self.0;
+            machine.later.kicker = Some(say.clone());
+            let stopped = run(machine, &told);
             // Nobody listens any more after a panic alone, and then nobody needs to know.
-            let _ = say.send(());
+            let _ = say.send(Said::Done);
             stopped
         })?;
         Ok(Running {
             thread,
             stop,
-            done,
+            said,
             since,
         })
     }
@@ -110,12 +114,11 @@ impl Running {
     /// # Errors
     /// When its thread was lost; the guest's memory stays with it then.
     pub(super) fn stopped_within(self, wall: Duration) -> Result<Stopped, String> {
-        let ended = |limit| !matches!(self.done.recv_timeout(limit), Err(RecvTimeoutError::Timeout));
-        if !ended(wall.saturating_sub(self.since.elapsed())) {
+        if !self.ends_before(self.since + wall) {
             self.stop.store(true, Ordering::Release);
             let kicked = Instant::now();
             kick::kick(&self.thread);
-            while !ended(KICK_INTERVAL) {
+            while !self.ends_before(Instant::now() + KICK_INTERVAL) {
                 if kicked.elapsed() > KICK_LIMIT {
                     return Err("the vCPU's thread does not answer to a kick: KVM holds it".into());
                 }
@@ -125,6 +128,27 @@ impl Running {
         self.thread
             .join()
             .map_err(|_| "the vCPU's thread panicked".into())
+    }
+
+    /// Waits for its end, and kicks it meanwhile whenever it asks for that.
+    fn ends_before(&self, limit: Instant) -> bool {
+        let mut kick_from: Option<Instant> = None;
+        loop {
+            let next = kick_from.map_or(limit, |from| from.min(limit));
+            match self
+                .said
+                .recv_timeout(next.saturating_duration_since(Instant::now()))
+            {
+                Ok(Said::Done) | Err(RecvTimeoutError::Disconnected) => return true,
+                Ok(Said::KickFrom(from)) => kick_from = Some(from),
+                Ok(Said::Enough) => kick_from = None,
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= limit => return false,
+                Err(RecvTimeoutError::Timeout) => {
+                    kick::kick(&self.thread);
+                    kick_from = kick_from.map(|_| Instant::now() + SEARCH_INTERVAL);
+                }
+            }
+        }
     }
 }
 
@@ -167,14 +191,9 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
             };
         }
     };
-    let end = loop {
-        if stop.load(Ordering::Acquire) {
-            break End::Over(RunEnd::TimedOut);
-        }
-        let exit = machine.enter();
-        if let Some(end) = machine.handle(exit) {
-            break end;
-        }
+    let end = match machine.begin() {
+        Ok(()) => machine.run_until(stop),
+        Err(reason) => End::Over(RunEnd::Stuck(reason)),
     };
     drop(target);
     Stopped { end, machine }
@@ -189,6 +208,19 @@ impl Machine {
             .map_err(|error| format!("the guest's time cannot go on: {error}"))?;
         sandbox::enter()?;
         Ok(watch)
+    }
+
+    /// Runs the guest, and answers it, until the end.
+    fn run_until(&mut self, stop: &AtomicBool) -> End {
+        loop {
+            if stop.load(Ordering::Acquire) {
+                return End::Over(RunEnd::TimedOut);
+            }
+            let exit = self.enter();
+            if let Some(end) = self.handle(exit) {
+                return end;
+            }
+        }
     }
 
     /// Runs the guest until it leaves.
@@ -253,7 +285,7 @@ impl Machine {
             Exit::Interrupted => {
                 // A kick that came for another reason than the end must not make the next entry return too.
                 self.vcpu.set_kvm_immediate_exit(0);
-                Ok(())
+                self.pend_if_due()
             }
             Exit::Write { ipa, width, value } => match self.board.write(ipa, width, value) {
                 Answer::Done => Ok(()),
@@ -264,7 +296,10 @@ impl Machine {
                 Answer::Poison(cause, by) => self.poison(cause, by),
                 Answer::Protect(cause) => self.protect(cause),
                 Answer::Mend(cause) => self.mend(cause),
-                Answer::Enter(cause, esr, far) => self.enter_abort(cause, esr, far),
+                Answer::Enter(cause, kind, esr, far) => self.enter_abort(cause, kind, esr, far),
+                Answer::PendLater(cause, syndrome, milliseconds) => {
+                    self.pend_later(cause, syndrome, milliseconds)
+                }
             },
             Exit::Nobody { ipa } => self.answer_nobody(ipa),
             Exit::NoSyndrome(ArmNisv { esr_iss, fault_ipa }) => {
@@ -276,6 +311,9 @@ impl Machine {
             Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(End::Over(RunEnd::Reset)),
             Exit::System(kind) => Err(format!("system event {kind}")),
             Exit::Unknown(reason) => Err(format!("exit reason {reason}")),
+            Exit::Failed(error) if !self.nisv_exits && error.raw_os_error() == Some(libc::ENOSYS) => {
+                return Some(End::Over(RunEnd::Enosys));
+            }
             Exit::Failed(error) => Err(format!("KVM_RUN: {error}")),
         };
         let Err(reason) = done else {
@@ -338,21 +376,10 @@ impl Machine {
         Ok(())
     }
 
-    /// Pends an SError; the guest stands at the announcement.
-    ///
-    /// The announcement's store is completed first. Since Linux 6.17 an SError that is not masked is taken inside the call,
-    /// and the access forgotten: the guest would return to the store and announce again.
-    fn pend(&mut self, cause: Cause, syndrome: Option<u32>) -> Result<(), String> {
-        self.complete_access()?;
-        self.give(events::serror(syndrome), LeftFor::Nothing)?;
-        self.board.pended(cause, syndrome);
-        Ok(())
-    }
-
     /// Enters an abort at the instruction behind the announcement, as the architecture does it.
-    fn enter_abort(&mut self, cause: Cause, esr: u64, far: Option<u64>) -> Result<(), String> {
+    fn enter_abort(&mut self, cause: Cause, kind: Kind, esr: u64, far: Option<u64>) -> Result<(), String> {
         self.complete_access()?;
-        self.enter_vector(esr, far)?;
+        self.enter_vector(kind, esr, far)?;
         // Read back: what counts is what the guest will see.
         let (syndrome, address) = (self.read(Register::EsrEl1)?, self.read(Register::FarEl1)?);
         self.board.entered(cause, syndrome, address);
@@ -387,7 +414,7 @@ impl Machine {
         // The instruction itself lies there: nothing but its fetch can have met the poison. KVM_SET_VCPU_EVENTS can make
         // data aborts alone.
         let syndrome = entry::sea_syndrome(entry::Access::Instruction, entry::is_el0(pstate), None);
-        self.enter_vector(syndrome, Some(pc))?;
+        self.enter_vector(Kind::Synchronous, syndrome, Some(pc))?;
         self.board.delivered(page | (pc & 0xfff), syndrome, pc);
         Ok(())
     }
@@ -423,8 +450,8 @@ impl Machine {
         }))
     }
 
-    /// Enters a synchronous exception where the guest stands, as the architecture does it.
-    fn enter_vector(&self, esr: u64, far: Option<u64>) -> Result<(), String> {
+    /// Enters an exception where the guest stands, as the architecture does it.
+    fn enter_vector(&self, kind: Kind, esr: u64, far: Option<u64>) -> Result<(), String> {
         let before = entry::Before {
             pc: self.read(Register::Pc)?,
             pstate: self.read(Register::Pstate)?,
@@ -437,7 +464,7 @@ impl Machine {
             // KVM gives a guest FEAT_MTE only when it is asked to.
             mte: false,
         };
-        let after = entry::enter(before, entry::Kind::Synchronous);
+        let after = entry::enter(before, kind);
         for (register, value) in [
             (Register::ElrEl1, Some(after.elr)),
             (Register::SpsrEl1, Some(after.spsr)),
@@ -467,55 +494,7 @@ impl Machine {
         left
     }
 
-    /// Answers the access that the vCPU left for with a synchronous external abort.
-    fn abort(&mut self, ipa: u64, left_for: LeftFor) -> Result<(), String> {
-        let pstate = self.read(Register::Pstate)?;
-        self.give(events::data_abort(), left_for)?;
-        // KVM has written the syndrome by now, whether or not it has moved the PC too; the one that it should give is for a
-        // host that hides it.
-        let expected = entry::sea_syndrome(entry::Access::Data, entry::is_el0(pstate), None);
-        let syndrome = self.read(Register::EsrEl1).unwrap_or(expected);
-        let address = self.read(Register::FarEl1)?;
-        self.board.delivered(ipa, syndrome, address);
-        Ok(())
-    }
-
-    fn read(&self, register: Register) -> Result<u64, String> {
+    pub(super) fn read(&self, register: Register) -> Result<u64, String> {
         registers::get(&self.vcpu, register).map_err(|error| format!("reading {register:?}: {error}"))
-    }
-
-    fn give(&self, wanted: VcpuEvents, left_for: LeftFor) -> Result<(), String> {
-        let now = Circumstance {
-            initialised: true,
-            syndromes: self.abilities.syndromes,
-            data_aborts: true,
-            left_for,
-        };
-        let checked = events::check(wanted, now).map_err(|error| error.to_string())?;
-        self.vcpu
-            .set_vcpu_events(&bound(checked.events()))
-            .map_err(|error| format!("KVM_SET_VCPU_EVENTS: {error}"))
-    }
-}
-
-/// The same events as kvm-bindings has them.
-pub(super) fn bound(events: &VcpuEvents) -> kvm_vcpu_events {
-    let VcpuEvents {
-        serror_pending,
-        serror_has_esr,
-        ext_dabt_pending,
-        pad,
-        serror_esr,
-        reserved,
-    } = *events;
-    kvm_vcpu_events {
-        exception: kvm_vcpu_events__bindgen_ty_1 {
-            serror_pending,
-            serror_has_esr,
-            ext_dabt_pending,
-            pad,
-            serror_esr,
-        },
-        reserved,
     }
 }

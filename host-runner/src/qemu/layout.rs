@@ -144,6 +144,7 @@ mod tests {
             plan: Plan::EMPTY,
             limits: Limits::default(),
             state: crate::backend::State::default(),
+            vm: crate::backend::VmOptions::default(),
         }
     }
 

@@ -222,6 +222,7 @@ mod tests {
             plan: seawall_replay::plan::Plan::EMPTY,
             limits: Limits::default(),
             state: crate::backend::State::default(),
+            vm: crate::backend::VmOptions::default(),
         };
         let run = qemu.run(&request).unwrap();
         assert_eq!(run.end, RunEnd::Stuck("the guest is not an arm64 Image".into()));

@@ -1,8 +1,11 @@
 //! Each format of one small stream.
 
+use seawall_agent::Cause;
+use seawall_replay::transcript::What;
+
 use super::{Format, renderer};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped, Totals};
-use crate::judge::test_run::Story;
+use crate::judge::test_run::{LOAD, Story};
 use crate::timeline;
 
 /// A run of three: one passes, one fails, one is skipped.
@@ -47,10 +50,14 @@ fn stream() -> Vec<Event> {
 }
 
 fn rendered(format: Format) -> String {
+    of_events(format, &stream())
+}
+
+fn of_events(format: Format, events: &[Event]) -> String {
     let mut out = Vec::new();
     let mut renderer = renderer(format);
-    for event in stream() {
-        renderer.event(&event, &mut out).unwrap();
+    for event in events {
+        renderer.event(event, &mut out).unwrap();
     }
     anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string()
 }
@@ -119,6 +126,48 @@ fn text_shows_the_timeline_and_of_a_failure_what_was_seen() {
         assert!(text.contains(piece), "{piece:?} is not in\n{text}");
     }
     assert!(!text.contains('\x1b'));
+}
+
+/// The timeline of [`LOAD`] with this injection, whose event is of that kind.
+fn timeline_of(inject: &str, what: What, records: impl FnOnce(&mut Story)) -> String {
+    let text = LOAD.replace("task = \"load\"\ncheckpoint = 1\nroute = \"hole\"", inject);
+    let mut story = Story::load();
+    story.scenario = crate::scenario::parse("load.toml", &text).unwrap();
+    story.events[1].what = what;
+    records(&mut story);
+    let events = timeline::events(&story.scenario, &story.run(), &story.judged());
+    of_events(Format::Text, &events)
+}
+
+#[test]
+fn text_says_when_an_serror_came_what_kvm_did_by_itself_and_by_which_vector() {
+    let started = timeline_of("at = \"start\"\nroute = \"serror\"", What::Pended, |story| {
+        story.abort().cause = Cause::SError;
+    });
+    assert!(
+        started.contains("│ trigger    before the guest's first instruction\n"),
+        "{started}"
+    );
+    let by_itself = timeline_of(
+        "task = \"load\"\ncheckpoint = 1\nroute = \"self\"\nwhat = \"walk\"",
+        What::Opened,
+        |_| {},
+    );
+    assert!(
+        by_itself.contains("│ injection  the access is left to KVM, which aborts it by itself\n"),
+        "{by_itself}"
+    );
+    assert!(by_itself.contains("EL0 synchronous +0x400"), "{by_itself}");
+    let by_serror = timeline_of(
+        "task = \"load\"\ncheckpoint = 1\nat = \"user\"\nroute = \"registers\"\nsyndrome = 0x92000010\n\
+         far = 0x50000040\nvector = \"serror\"",
+        What::Entered,
+        |_| {},
+    );
+    assert!(
+        by_serror.contains("│ vector     EL0 SError +0x580 · ESR 0x92000010"),
+        "{by_serror}"
+    );
 }
 
 #[test]

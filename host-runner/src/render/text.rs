@@ -244,11 +244,15 @@ fn held_text(held: &Held) -> String {
 }
 
 fn trigger_text(trigger: &Trigger) -> String {
+    if trigger.window.as_deref() == Some("start") {
+        return format!("{}before the guest's first instruction", count(trigger.times));
+    }
     let who = trigger.program.as_deref().unwrap_or("a task");
     let place = match trigger.window.as_deref() {
         Some("border") => "at the kernel's border, checkpoint",
         Some("kernel") => "in the kernel, checkpoint",
         Some("user") => "running in EL0, checkpoint",
+        Some("masked") => "in the kernel with SErrors masked, checkpoint",
         _ => "at its checkpoint",
     };
     let number = trigger.checkpoint;
@@ -279,6 +283,7 @@ fn injection_text(injection: &Injected) -> String {
         ("read-only", _) => "the page can no longer be written".to_owned(),
         ("mend", _) => "the page is as it was again".to_owned(),
         ("save", _) => "the VM is saved, and goes on from there".to_owned(),
+        ("self", _) => "the access is left to KVM, which aborts it by itself".to_owned(),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),
@@ -288,6 +293,7 @@ fn injection_text(injection: &Injected) -> String {
 
 fn done(abort: &Abort) -> String {
     let fate = match abort.decision.as_str() {
+        "carry-on" if abort.slot.is_none() => "the kernel goes on where it was",
         "carry-on" => "the task goes on where it was",
         "fail-copy" => "the kernel's copy ends with an error",
         "restart" => "the task begins again",

@@ -97,6 +97,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) ->
             scenario: Some(&id),
             saved: keep.restore.as_ref(),
         },
+        vm: scenario.guest.vm,
     };
     panic::catch_unwind(AssertUnwindSafe(|| backend.run(&request))).unwrap_or_else(|_| {
         Ok(stuck(

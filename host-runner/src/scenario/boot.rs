@@ -12,8 +12,9 @@ pub fn arguments(guest: &Guest) -> String {
         Some(Policy::Isolate) => format!("{name}/isolate"),
         Some(Policy::Restart(limit)) => format!("{name}/restart:{limit}"),
     };
+    let ease = if guest.vm.ease { " seawall.ease=1" } else { "" };
     format!(
-        "seawall.tasks={}",
+        "seawall.tasks={}{ease}",
         guest.tasks.iter().map(task).collect::<Vec<_>>().join(",")
     )
 }

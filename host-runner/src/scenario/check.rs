@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use seawall_replay::plan::{self, Injection, Poison, SERROR_SYNDROME_MASK, When};
+use seawall_replay::entry::Kind;
+use seawall_replay::plan::{self, Injection, Poison, When};
 use seawall_replay::port::Window;
 use toml::Spanned;
 
 use super::diagnose::Problem;
 use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
-use super::words::{Route, Word, nearest};
+use super::words::{Route, Word, nearest, word};
 use super::{BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
+use crate::backend::VmOptions;
 
 const MOST_TASKS: usize = 32;
 const MIB: u64 = 1 << 20;
@@ -52,7 +54,7 @@ impl Checker {
             self.problem(guest_span.clone(), message, Some(help));
         }
         if let Err(error) = boot::plan(&guest, &injections) {
-            self.problem(guest_span, error.to_string(), None);
+            self.problem(guest_span.clone(), error.to_string(), None);
         }
         let platforms = match raw.backends {
             None => vec![Platform::Qemu, Platform::Kvm],
@@ -71,6 +73,9 @@ impl Checker {
                     .collect()
             }
         };
+        if platforms.contains(&Platform::Qemu) {
+            self.kvm_alone(&guest_span, &guest, &injections);
+        }
         for (span, route) in routes {
             let needs_host = Route::WORDS
                 .iter()
@@ -133,6 +138,11 @@ impl Checker {
             memory_bytes,
             tasks,
             policies,
+            vm: VmOptions {
+                without_nisv_exits: raw.nisv_exits == Some(false),
+                ease: raw.ease == Some(true),
+                el2: raw.el2 == Some(true),
+            },
         }
     }
 
@@ -183,6 +193,12 @@ impl Checker {
     fn inject(&mut self, raw: Spanned<RawInject>, guest: &Guest) -> Inject {
         let span = raw.span();
         let raw = raw.into_inner();
+        let at = raw
+            .at
+            .as_ref()
+            .map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
+        let at = at.unwrap_or(Window::Checkpoint);
+        let is_start = at == Window::Start;
         match (&raw.task, raw.any) {
             (Some(task), false) => self.one_of(
                 task,
@@ -190,6 +206,7 @@ impl Checker {
                 "no task of this scenario runs",
             ),
             (None, true) => {}
+            (None, false) if is_start => {}
             (Some(task), true) => self.problem(
                 task.span(),
                 "`task` and `any = true` exclude each other".into(),
@@ -198,18 +215,13 @@ impl Checker {
             (None, false) => {
                 let help = "task = \"load\", or any = true".to_owned();
                 self.problem(
-                    span,
+                    span.clone(),
                     "the injection does not say whose checkpoint brings it".into(),
                     Some(help),
                 );
             }
         }
-        let checkpoint = self.ranged(Some(&raw.checkpoint), "checkpoint", 0..=0xfff, 1);
-        let at = raw
-            .at
-            .as_ref()
-            .map_or(Some(Window::Checkpoint), |at| self.word(at, "window"));
-        let at = at.unwrap_or(Window::Checkpoint);
+        let checkpoint = self.checkpoint(&span, at, &raw);
         let route = self.word(&raw.route, "route").unwrap_or(Route::Hole);
         if route.needs_page() && !has_page(at) {
             let span = raw.at.as_ref().map_or(raw.route.span(), Spanned::span);
@@ -223,12 +235,15 @@ impl Checker {
                 help,
             );
         }
+        self.keys_of_other_routes(route, &raw);
         let injection = self.injection(route, at, &raw);
         Inject {
             task: raw.task.map(Spanned::into_inner),
             checkpoint: u16::try_from(checkpoint).unwrap_or(0),
             at,
             injection,
+            route: word(route),
+            by_itself: route == Route::Itself,
             skip: self.ranged(raw.skip.as_ref(), "skip", 0..=1_000_000, 0),
             times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
         }
@@ -254,7 +269,8 @@ impl Checker {
             self.problem(after.span(), "this route has no `after`".into(), help);
         }
         match route {
-            Route::Hole => Injection::Hole,
+            Route::Hole => self.hole(raw),
+            Route::Itself => self.by_itself(raw),
             Route::Uffd => Injection::Poison(Poison::Userfault),
             Route::HwPoison => Injection::Poison(Poison::MemoryFailure),
             Route::BusObjErr => Injection::Poison(Poison::ObjectError { addressed: true }),
@@ -262,12 +278,7 @@ impl Checker {
             Route::HwPoisonEarly => Injection::Poison(Poison::AnnouncedMemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
             Route::Mend => Injection::Mend,
-            Route::SError => Injection::SError {
-                syndrome: raw.syndrome.as_ref().map(|syndrome| {
-                    let most = u32::try_from(SERROR_SYNDROME_MASK).unwrap_or(u32::MAX);
-                    self.ranged(Some(syndrome), "syndrome (ISS, bits 24:0)", 0..=most, 0)
-                }),
-            },
+            Route::SError => self.serror(at, raw),
             Route::Registers => self.abort_by_registers(at, raw),
             Route::Save => self.save(at, raw),
         }
@@ -292,7 +303,9 @@ impl Checker {
         // Stands in for what is wrong, and fits the window, so that nothing is complained about twice.
         let (level, usual, other) = match at {
             Window::User => ("EL0", 0x9200_0410, "0x20 or 0x24"),
-            Window::Checkpoint | Window::Border | Window::Kernel => ("EL1", 0x9600_0410, "0x21 or 0x25"),
+            Window::Checkpoint | Window::Border | Window::Kernel | Window::Masked | Window::Start => {
+                ("EL1", 0x9600_0410, "0x21 or 0x25")
+            }
         };
         let Some(syndrome) = &raw.syndrome else {
             let help = Some(format!(
@@ -338,6 +351,13 @@ impl Checker {
                 Some(0)
             }
         };
+        if raw
+            .vector
+            .as_ref()
+            .is_some_and(|vector| self.word(vector, "vector") == Some(Kind::SError))
+        {
+            return Injection::AbortBySErrorVector { esr, far };
+        }
         Injection::Abort { esr, far }
     }
 

@@ -7,8 +7,8 @@ use toml::Spanned;
 use super::check::Checker;
 use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar};
 use super::{
-    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, Far, FinalState, Frame, Guest, GuestEnd,
-    Level, PROGRAMS, Severity,
+    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedPending, Far, FinalState, Frame,
+    Guest, GuestEnd, Level, PROGRAMS, Severity,
 };
 
 impl Checker {
@@ -21,6 +21,13 @@ impl Checker {
             .into_iter()
             .map(|abort| self.abort(abort, &reachable))
             .collect();
+        let pending = raw.pending.iter().map(|pending| ExpectedPending {
+            serror: pending.serror,
+            handled: self
+                .ranged(Some(&pending.handled), "handled", 0..=100_000, 0)
+                .into(),
+        });
+        let pending = pending.collect();
         let mut tasks = BTreeMap::new();
         for (program, state) in raw.tasks {
             self.one_of(
@@ -68,6 +75,7 @@ impl Checker {
                 .advised
                 .map(|advised| u64::from(self.ranged(Some(&advised), "advised", 0..=1_000_000, 0))),
             aborts,
+            pending,
             tasks,
             restarts,
         }
@@ -100,6 +108,10 @@ impl Checker {
             self.problem(span, format!("the abort has no `{}`", wanted.0), None);
         }
         let syndrome = self.syndrome(wanted.1.as_ref());
+        if let Some(value) = raw.or_disr.as_ref().filter(|_| cause != Cause::SError) {
+            let help = Some("only an SError that is taken may be deferred instead".to_owned());
+            self.problem(value.span(), "`or_disr` does not fit this cause".into(), help);
+        }
         let usual = if cause == Cause::Synchronous {
             Frame::Announced
         } else {
@@ -110,6 +122,7 @@ impl Checker {
             cause,
             from: self.word(&raw.from, "level").unwrap_or(Level::El0),
             syndrome,
+            or_deferred: raw.or_disr.as_ref().map(|value| self.syndrome(Some(value))),
             before: raw
                 .esr_before
                 .into_iter()

@@ -11,6 +11,7 @@ mod expect;
 pub mod library;
 pub mod parse;
 mod raw;
+mod serror;
 mod words;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 use seawall_replay::plan::Injection;
 use seawall_replay::port::Window;
+
+use crate::backend::VmOptions;
 
 pub use parse::parse;
 pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
@@ -46,6 +49,13 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("undefined", &[]),
     ("mend", &[]),
     ("deluge", &["load", "store", "pair", "serror"]),
+    ("masked", &[]),
+    ("masked_copy", &[]),
+    ("long_turn", &[]),
+    ("walk_2", &[]),
+    ("walk_1", &[]),
+    ("beyond", &[]),
+    ("beyond_text", &[]),
 ];
 
 /// The program that is there only to be unharmed.
@@ -91,6 +101,8 @@ pub struct Guest {
     pub tasks: Vec<String>,
     /// What is to be done with a program that met an error; kill where nothing is said.
     pub policies: BTreeMap<String, Policy>,
+    /// What is unusual about its VM.
+    pub vm: VmOptions,
 }
 
 impl Guest {
@@ -133,6 +145,10 @@ pub struct Inject {
     pub at: Window,
     /// What is done.
     pub injection: Injection,
+    /// By which route, as the file has it.
+    pub route: &'static str,
+    /// Whether KVM is to bring the abort without any help.
+    pub by_itself: bool,
     /// Announcements that pass first.
     pub skip: u32,
     /// How often it is done.
@@ -158,10 +174,21 @@ pub struct Expect {
     pub advised: Option<u64>,
     /// The aborts in the journal, in order, and none beside them.
     pub aborts: Vec<ExpectedAbort>,
+    /// What the guest read where it had SErrors masked, in order, and nothing beside it.
+    pub pending: Vec<ExpectedPending>,
     /// Final states by program.
     pub tasks: BTreeMap<String, FinalState>,
     /// How often a program's tasks were started again, each; zero where nothing is said.
     pub restarts: BTreeMap<String, u32>,
+}
+
+/// What the guest found where it had SErrors masked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpectedPending {
+    /// ISR_EL1.A.
+    pub serror: bool,
+    /// How many memory errors it had handled by then.
+    pub handled: u64,
 }
 
 /// A run of equal abort records.
@@ -175,6 +202,8 @@ pub struct ExpectedAbort {
     pub from: Level,
     /// ESR_EL1, or DISR_EL1 when it was deferred.
     pub syndrome: u64,
+    /// DISR_EL1 where an interrupt may be taken before the SError, whose border then finds it: see [`Self::may_defer`].
+    pub or_deferred: Option<u64>,
     /// What older KVMs give instead.
     pub before: Vec<Before>,
     /// FAR_EL1.
@@ -190,6 +219,14 @@ pub struct ExpectedAbort {
 }
 
 impl ExpectedAbort {
+    /// DISR_EL1, where it is left to the CPU whether it takes an SError or an interrupt first [Arm ARM D1.3.6]: in any
+    /// replayer but KVM from Linux 6.17 on, which takes an SError in software at the instant it is pended.
+    #[must_use]
+    pub fn may_defer(&self, kvm: Option<(u32, u32)>) -> Option<u64> {
+        self.or_deferred
+            .filter(|_| kvm.is_none_or(|version| version < (6, 17)))
+    }
+
     /// The syndrome and frame to expect under this version of Linux's KVM, and why where it is not the usual one.
     #[must_use]
     pub fn under(&self, kvm: Option<(u32, u32)>) -> (u64, Frame, Option<&str>) {
@@ -231,6 +268,8 @@ pub enum Far {
     Any,
 }
 
+#[cfg(test)]
+mod serror_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -34,6 +34,9 @@ pub(super) struct RawGuest {
     pub(super) tasks: Spanned<Vec<Text>>,
     #[serde(default)]
     pub(super) policy: BTreeMap<Text, Text>,
+    pub(super) ease: Option<bool>,
+    pub(super) el2: Option<bool>,
+    pub(super) nisv_exits: Option<bool>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -42,11 +45,15 @@ pub(super) struct RawInject {
     pub(super) task: Option<Text>,
     #[serde(default)]
     pub(super) any: bool,
-    pub(super) checkpoint: Number,
+    pub(super) checkpoint: Option<Number>,
     pub(super) at: Option<Text>,
     pub(super) route: Text,
     pub(super) syndrome: Option<Number>,
     pub(super) far: Option<Spanned<RawFar>>,
+    pub(super) vector: Option<Text>,
+    pub(super) with_serror: Option<Number>,
+    pub(super) after_ms: Option<Number>,
+    pub(super) what: Option<Text>,
     pub(super) skip: Option<Number>,
     pub(super) times: Option<Number>,
     pub(super) after: Option<Text>,
@@ -63,9 +70,18 @@ pub(super) struct RawExpect {
     #[serde(default)]
     pub(super) abort: Vec<Spanned<RawAbort>>,
     #[serde(default)]
+    pub(super) pending: Vec<RawPending>,
+    #[serde(default)]
     pub(super) tasks: BTreeMap<Text, Text>,
     #[serde(default)]
     pub(super) restarts: BTreeMap<Text, Number>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPending {
+    pub(super) serror: bool,
+    pub(super) handled: Number,
 }
 
 #[derive(Deserialize, Debug)]
@@ -76,6 +92,7 @@ pub(super) struct RawAbort {
     pub(super) from: Text,
     pub(super) esr: Option<Number>,
     pub(super) disr: Option<Number>,
+    pub(super) or_disr: Option<Number>,
     #[serde(default)]
     pub(super) esr_before: Vec<RawBefore>,
     pub(super) far: Option<Spanned<RawFar>>,

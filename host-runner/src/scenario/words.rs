@@ -1,5 +1,6 @@
 //! The words of the scenario language, each with its meaning.
 
+use seawall_replay::entry::Kind;
 use seawall_replay::plan::When;
 use seawall_replay::port::{End, Window};
 
@@ -64,17 +65,20 @@ words! {
         Halted = "halted",
         /// It stopped for a reason of its own.
         Failed = "failed",
+        /// It says nothing: KVM_RUN gives ENOSYS.
+        Enosys = "enosys",
     }
 }
 
 impl GuestEnd {
-    /// What the port is told.
+    /// What the port is told, if anything is.
     #[must_use]
-    pub const fn end(self) -> End {
+    pub const fn end(self) -> Option<End> {
         match self {
-            Self::Done => End::Done,
-            Self::Halted => End::Halted,
-            Self::Failed => End::Failed,
+            Self::Done => Some(End::Done),
+            Self::Halted => Some(End::Halted),
+            Self::Failed => Some(End::Failed),
+            Self::Enosys => None,
         }
     }
 }
@@ -177,12 +181,15 @@ pub(crate) enum Route {
     ReadOnly,
     Mend,
     Save,
+    /// KVM aborts the access without any help.
+    Itself,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::ReadOnly) || (self.needs_host() && !matches!(self, Self::Save))
+        matches!(self, Self::Hole | Self::ReadOnly | Self::Itself)
+            || (self.needs_host() && !matches!(self, Self::Save))
     }
 
     /// Whether it needs a host behind the guest, which the shim does not have.
@@ -213,6 +220,7 @@ impl Word for Route {
         ("read-only", Self::ReadOnly),
         ("mend", Self::Mend),
         ("save", Self::Save),
+        ("self", Self::Itself),
     ];
 }
 
@@ -221,12 +229,39 @@ impl Word for When {
         &[("announcement", Self::Announced), ("abort", Self::AbortGiven)];
 }
 
+/// What KVM aborts by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ByItself {
+    /// An instruction fetch from a hole.
+    Fetch,
+    /// A stage-1 walk into a hole.
+    Walk,
+    /// Any access above the VM's IPAs and inside the CPU's range.
+    AboveIpa,
+}
+
+impl Word for ByItself {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fetch", Self::Fetch),
+        ("walk", Self::Walk),
+        ("above-ipa", Self::AboveIpa),
+    ];
+}
+
+/// By which vector an abort is entered.
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("synchronous", Self::Synchronous), ("serror", Self::SError)];
+}
+
 impl Word for Window {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("checkpoint", Self::Checkpoint),
         ("border", Self::Border),
         ("kernel", Self::Kernel),
         ("user", Self::User),
+        ("masked", Self::Masked),
+        ("start", Self::Start),
     ];
 }
 

@@ -181,10 +181,69 @@ fn an_serror_says_whose_syndrome_it_has() {
 }
 
 #[test]
+fn an_serror_before_the_first_instruction_is_asked_for_once() {
+    let step = Step {
+        task: None,
+        number: 0,
+        window: Window::Start,
+        skip: 0,
+        times: 1,
+        injection: Injection::SError {
+            syndrome: Some(0x1811),
+        },
+    };
+    let mut board = Board::new(MEMORY, Plan::new(&[step]).unwrap(), &Limits::default());
+    assert!(matches!(board.start(), Answer::Pend(_, Some(0x1811))));
+    assert_eq!(board.start(), Answer::Done);
+    assert_eq!(board.write(PORT + 0x58, 8, 0), Answer::Done);
+    let events = board.into_remains().events;
+    assert_eq!(events.iter().map(|e| e.what).collect::<Vec<_>>(), [What::Refused]);
+}
+
+#[test]
+fn an_serror_beside_an_abort_belongs_to_the_page_and_to_its_first_abort() {
+    let step = Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip: 0,
+        times: 1,
+        injection: Injection::HoleBesideSError { syndrome: 0xc11 },
+    };
+    let mut board = Board::new(MEMORY, Plan::new(&[step]).unwrap(), &Limits::default());
+    let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x8000_1000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    assert_eq!(board.beside(0x8000_1040), None, "the page is not a hole yet");
+    board.opened(cause);
+    assert_eq!(board.beside(0x8000_2040), None, "another page");
+    assert_eq!(board.beside(0x8000_1040), Some((cause, 0xc11)));
+    assert_eq!(board.beside(0x8000_1040), None);
+}
+
+#[test]
+fn a_page_is_left_to_kvm_where_there_is_no_memory_alone() {
+    let mut board = board(Injection::Left);
+    for page in [0x100_0000_0000, 0x8000_1000] {
+        assert_eq!(board.write(PORT + 0x20, 8, word(page, 1)), Answer::Done);
+    }
+    let events = board.into_remains().events;
+    assert_eq!(
+        events.iter().map(|e| (e.what, e.step, e.ipa)).collect::<Vec<_>>(),
+        [
+            (What::Left, Some(0), 0x100_0000_0000),
+            (What::Refused, Some(0), 0x20)
+        ]
+    );
+}
+
+#[test]
 fn an_abort_by_its_registers_comes_out_as_the_plan_has_it() {
     let (esr, far) = (0x9600_1810, Some(0xffff_0000_0000_1000));
     let mut board = board(Injection::Abort { esr, far });
-    let Answer::Enter(cause, asked, address) = board.write(PORT + 0x20, 8, word(0x8000_1000, 1)) else {
+    let Answer::Enter(cause, Kind::Synchronous, asked, address) =
+        board.write(PORT + 0x20, 8, word(0x8000_1000, 1))
+    else {
         panic!("the step speaks of this announcement")
     };
     assert_eq!((asked, address), (esr, far));

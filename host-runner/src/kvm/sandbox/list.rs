@@ -86,6 +86,7 @@ pub(super) const LIST: &[Allowed] = &[
     may(libc::SYS_mremap, &[], "a list is moved as it grows"),
     may(libc::SYS_munmap, &[], "memory is given back"),
     // Threads.
+    may(libc::SYS_clock_gettime, &[], "the time is read where the vDSO does not tell it"),
     may(libc::SYS_futex, &[], "what waits for this thread is woken"),
     may(libc::SYS_sched_yield, &[], "a channel whose other end is busy is tried again"),
     may(libc::SYS_restart_syscall, &[], "the kernel goes on with a wait after SIGSTOP and SIGCONT"),

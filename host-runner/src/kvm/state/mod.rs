@@ -16,12 +16,12 @@ use kvm_ioctls::{DeviceFd, VcpuFd};
 
 use super::board::Cause;
 use super::events::{self, Circumstance, LeftFor};
+use super::give::bound;
 use super::host::Abilities;
 use super::machine::{INTERRUPTS, Machine};
 use super::memory::{self, Memory};
 use super::slots::PAGE;
 use super::uapi::VcpuEvents;
-use super::vcpu::bound;
 use crate::backend::RunEnd;
 use crate::saved::{self, Layout, Page, Saved, Vcpu};
 
@@ -51,6 +51,9 @@ impl Machine {
     }
 
     fn save(&mut self, cause: Option<Cause>) -> Result<Vec<u8>, String> {
+        if self.later.waits() || self.board.waits_beside() {
+            return Err("an SError of the plan is still to come, and would be lost".into());
+        }
         let time = registers::time(&self.vcpu);
         let scenario = self.scenario.clone().ok_or("no scenario is known for it")?;
         self.complete_access()?;

@@ -1,0 +1,280 @@
+use super::*;
+
+const HOLE: Step = Step {
+    task: Some(1),
+    number: 1,
+    window: Window::Checkpoint,
+    skip: 0,
+    times: 1,
+    injection: Injection::Hole,
+};
+const SERROR: Step = Step {
+    task: None,
+    number: 2,
+    window: Window::User,
+    skip: 3,
+    times: 0,
+    injection: Injection::SError {
+        syndrome: Some(0x1811),
+    },
+};
+
+const ABORT: Step = Step {
+    window: Window::User,
+    injection: Injection::Abort {
+        esr: 0x9200_1810,
+        far: Some(0xffff_0000_5000_0040),
+    },
+    ..HOLE
+};
+const ABORT_WITHOUT_ADDRESS: Step = Step {
+    window: Window::Kernel,
+    injection: Injection::Abort {
+        esr: 0x0005_0000_9600_0410,
+        far: None,
+    },
+    ..HOLE
+};
+
+/// The bytes of a plan with `HOLE` and `SERROR`, typed in from the module's table.
+fn bytes() -> [u8; 80] {
+    let mut b = [0; 80];
+    b[..8].copy_from_slice(b"SEAWALLQ");
+    b[8] = 1;
+    b[12] = 2;
+    b[16..22].copy_from_slice(&[1, 0, 1, 0, 0, 1]);
+    b[28] = 1;
+    b[48..55].copy_from_slice(&[0xff, 0xff, 2, 0, 3, 2, 1]);
+    b[56] = 3;
+    b[64..66].copy_from_slice(&[0x11, 0x18]);
+    b
+}
+
+#[test]
+fn a_plan_is_written_and_read_as_its_table_says() {
+    let mut buffer = [0xaa; MAX_BYTES];
+    let used = Plan::new(&[HOLE, SERROR]).unwrap().encode(&mut buffer).unwrap();
+    assert_eq!(&buffer[..used], &bytes());
+    assert!(Plan::decode(&bytes()).unwrap().steps().eq([HOLE, SERROR]));
+}
+
+#[test]
+fn an_abort_is_written_and_read_as_the_table_says() {
+    let mut b = [0; 80];
+    b[..8].copy_from_slice(b"SEAWALLQ");
+    b[8] = 1;
+    b[12] = 2;
+    b[16..23].copy_from_slice(&[1, 0, 1, 0, 3, 3, 1]);
+    b[28] = 1;
+    b[32..36].copy_from_slice(&[0x10, 0x18, 0, 0x92]);
+    b[40..48].copy_from_slice(&[0x40, 0, 0, 0x50, 0, 0, 0xff, 0xff]);
+    b[48..55].copy_from_slice(&[1, 0, 1, 0, 2, 3, 0]);
+    b[60] = 1;
+    b[64..71].copy_from_slice(&[0x10, 4, 0, 0x96, 0, 0, 5]);
+    let mut buffer = [0xaa; MAX_BYTES];
+    let plan = Plan::new(&[ABORT, ABORT_WITHOUT_ADDRESS]).unwrap();
+    let used = plan.encode(&mut buffer).unwrap();
+    assert_eq!(&buffer[..used], &b);
+    assert!(
+        Plan::decode(&b)
+            .unwrap()
+            .steps()
+            .eq([ABORT, ABORT_WITHOUT_ADDRESS])
+    );
+}
+
+#[test]
+fn what_is_done_to_a_page_is_written_and_read_as_the_table_says() {
+    for (injection, bytes) in [
+        (Injection::Hole, [1, 0]),
+        (Injection::Poison(Poison::Userfault), [4, 0]),
+        (Injection::Poison(Poison::MemoryFailure), [4, 1]),
+        (Injection::Poison(Poison::AnnouncedMemoryFailure), [4, 2]),
+        (Injection::Poison(Poison::ObjectError { addressed: true }), [4, 3]),
+        (
+            Injection::Poison(Poison::ObjectError { addressed: false }),
+            [4, 4],
+        ),
+        (Injection::ReadOnly, [5, 0]),
+        (Injection::Save(When::Announced), [7, 0]),
+        (Injection::Save(When::AbortGiven), [7, 1]),
+        (Injection::Mend, [10, 0]),
+        (Injection::Left, [8, 0]),
+    ] {
+        let step = Step { injection, ..HOLE };
+        let mut buffer = [0xaa; MAX_BYTES];
+        let used = Plan::new(&[step]).unwrap().encode(&mut buffer).unwrap();
+        assert_eq!(buffer[20..24], [0, bytes[0], bytes[1], 0], "{injection:?}");
+        assert!(Plan::decode(&buffer[..used]).unwrap().steps().eq([step]));
+    }
+}
+
+#[test]
+fn an_abort_must_fit_its_window_and_have_a_far_unless_its_syndrome_denies_it() {
+    let abort = |window, esr, far| {
+        let step = Step {
+            window,
+            injection: Injection::Abort { esr, far },
+            ..HOLE
+        };
+        let made = Plan::new(&[step]).map(drop);
+        // What cannot be made cannot be read either.
+        let mut b = [0; HEADER_BYTES + STEP_BYTES];
+        put(&mut b, 0, &MAGIC).unwrap();
+        put(&mut b, 8, &VERSION.to_le_bytes()).unwrap();
+        put(&mut b, 12, &1_u32.to_le_bytes()).unwrap();
+        encode_step(&step, &mut b[HEADER_BYTES..]).unwrap();
+        assert_eq!(Plan::decode(&b).map(drop), made, "{esr:#x}");
+        made.is_ok()
+    };
+    let far = Some(0x5000_0040);
+    for window in [Window::Checkpoint, Window::Border, Window::Kernel, Window::Masked] {
+        assert!(abort(window, 0x9600_0010, far) && abort(window, 0x8600_0010, far));
+        assert!(!abort(window, 0x9200_0010, far) && !abort(window, 0x8200_0010, far));
+    }
+    let user = |esr, far| abort(Window::User, esr, far);
+    assert!(user(0x9200_0010, far) && user(0x8200_0010, far) && user(0x00ff_ffff_93ff_ffff, far));
+    assert!(!user(0x9600_0010, far), "from EL1");
+    assert!(!user(0xbe00_0011, far), "an SError");
+    assert!(!user(0x5600_0000, far), "a call");
+    assert!(!user(0x0100_0000_9200_0010, far), "bit 56 is RES0");
+    assert!(!user(0x9200_0010, None), "FnV = 0");
+    assert!(user(0x9200_0410, None) && user(0x9200_0410, far));
+}
+
+/// What a step of these 32 bytes is, and what it is written as again.
+fn read(raw: [u8; STEP_BYTES]) -> Option<Injection> {
+    let step = decode_step(&raw)?;
+    let mut again = [0xaa; STEP_BYTES];
+    encode_step(&step, &mut again).unwrap();
+    assert_eq!(again, raw);
+    Some(step.injection)
+}
+
+#[test]
+fn an_serror_beside_an_abort_or_later_is_written_and_read_as_the_table_says() {
+    let mut beside = [0; STEP_BYTES];
+    beside[..7].copy_from_slice(&[1, 0, 1, 0, 0, 1, 1]);
+    beside[12] = 1;
+    beside[16..18].copy_from_slice(&[0x11, 0x0c]);
+    assert_eq!(
+        read(beside),
+        Some(Injection::HoleBesideSError { syndrome: 0xc11 })
+    );
+    beside[19] = 2;
+    assert_eq!(read(beside), None, "bit 25 is not ISS");
+    (beside[19], beside[12]) = (0, 2);
+    assert_eq!(read(beside), None, "it comes once");
+
+    let mut later = [0; STEP_BYTES];
+    later[..7].copy_from_slice(&[1, 0, 1, 0, 3, 9, 1]);
+    later[12] = 1;
+    later[16..18].copy_from_slice(&[0x11, 0x18]);
+    later[24] = 20;
+    let syndrome = Some(0x1811);
+    assert_eq!(
+        read(later),
+        Some(Injection::SErrorLater {
+            syndrome,
+            milliseconds: 20
+        })
+    );
+    later[24] = 0;
+    assert_eq!(read(later), None, "at once is not later");
+    later[24..26].copy_from_slice(&[0x61, 0xea]);
+    assert_eq!(read(later), None, "60,001 ms");
+    later[6] = 0;
+    later[16..26].fill(0);
+    later[24] = 1;
+    assert_eq!(
+        read(later),
+        Some(Injection::SErrorLater {
+            syndrome: None,
+            milliseconds: 1
+        })
+    );
+}
+
+#[test]
+fn an_abort_by_the_serrors_vector_is_an_abort_with_one_byte_more() {
+    let mut raw = [0; STEP_BYTES];
+    raw[..8].copy_from_slice(&[1, 0, 1, 0, 3, 3, 1, 1]);
+    raw[16..20].copy_from_slice(&[0x10, 0, 0, 0x92]);
+    raw[24..28].copy_from_slice(&[0x40, 0, 0, 0x50]);
+    let far = Some(0x5000_0040);
+    let esr = 0x9200_0010;
+    assert_eq!(read(raw), Some(Injection::AbortBySErrorVector { esr, far }));
+    raw[7] = 2;
+    assert_eq!(read(raw), None);
+}
+
+#[test]
+fn before_the_first_instruction_there_is_nothing_but_an_serror_and_that_once() {
+    let step = Step {
+        task: None,
+        number: 0,
+        window: Window::Start,
+        skip: 0,
+        times: 1,
+        injection: Injection::SError {
+            syndrome: Some(0x1811),
+        },
+    };
+    let sound = |step| Plan::new(&[step]).is_ok();
+    assert!(sound(step));
+    for wrong in [
+        Step {
+            task: Some(1),
+            ..step
+        },
+        Step { number: 1, ..step },
+        Step { skip: 1, ..step },
+        Step { times: 2, ..step },
+        Step { times: 0, ..step },
+        Step {
+            injection: Injection::Hole,
+            ..step
+        },
+        Step {
+            injection: Injection::Left,
+            ..step
+        },
+        Step {
+            injection: Injection::Abort {
+                esr: 0x9600_0410,
+                far: None,
+            },
+            ..step
+        },
+    ] {
+        assert!(!sound(wrong), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_plan_cut_anywhere_is_refused() {
+    for length in 0..80 {
+        assert!(Plan::decode(&bytes()[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn values_that_do_not_exist_are_refused_with_their_step() {
+    for (offset, value) in [(20, 6), (21, 3), (21, 11), (21, 0), (22, 2), (19, 0x10)] {
+        let mut b = bytes();
+        b[offset] = value;
+        assert_eq!(
+            Plan::decode(&b).unwrap_err(),
+            PlanError::BadStep { step: 0 },
+            "{offset}"
+        );
+    }
+    let mut b = bytes();
+    b[67] = 2; // bit 25 of the syndrome: IL, not ISS
+    assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::BadStep { step: 1 });
+    b = bytes();
+    b[12] = 65;
+    assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::TooManySteps(65));
+    b[0] = b'X';
+    assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::NotAPlan);
+}
