@@ -10,6 +10,9 @@
 
 use seawall_agent::address::FrameNumber;
 
+/// Frames of a block: 2 MiB.
+pub const BLOCK: u64 = 512;
+
 /// Ranges of frames that may be handed out; what is reserved lies between them.
 pub const MAX_RANGES: usize = 16;
 
@@ -153,6 +156,63 @@ impl<'a> FrameTable<'a> {
         };
         list.head = index;
         self.frame(index)
+    }
+
+    /// Takes a block of free frames that lie together, aligned to their whole length, for `holder`; gives the first. All of
+    /// them go into the owner's list, from which they come back one by one. For programs that ask for it as they are
+    /// loaded: what is free is gone through.
+    pub fn take_block(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
+        let first = self.free_block()?;
+        let last = FrameNumber(first.0 + (BLOCK - 1));
+        self.use_up_to(last);
+        let (start, _) = self.find(first)?;
+        let end = start + u32::try_from(BLOCK).ok()?;
+        self.unlist(start..end);
+        for index in start..end {
+            // As `take` does for one: it is the newest free frame now.
+            let entry = self.entries.get_mut(index as usize)?;
+            entry.next = self.free;
+            self.free = index;
+            self.free_listed += 1;
+            self.take(holder, list)?;
+        }
+        Some(first)
+    }
+
+    /// The lowest block whose every frame is free.
+    fn free_block(&self) -> Option<FrameNumber> {
+        self.ranges.iter().find_map(|range| {
+            let end = range.first + u64::from(range.count);
+            let mut first = range.first.next_multiple_of(BLOCK);
+            while first + BLOCK <= end {
+                let is_free = |frame: &u64| self.holder(FrameNumber(*frame)) == Holder::Free;
+                match (first..first + BLOCK).rev().find(|frame| !is_free(frame)) {
+                    None => return Some(FrameNumber(first)),
+                    Some(_) => first += BLOCK,
+                }
+            }
+            None
+        })
+    }
+
+    /// Takes free frames out of the list of those.
+    fn unlist(&mut self, indices: core::ops::Range<u32>) {
+        let mut at = core::mem::replace(&mut self.free, NONE);
+        let mut kept = NONE;
+        while let Some(entry) = self.entries.get_mut(at as usize) {
+            let next = entry.next;
+            match entry.state {
+                // Retired meanwhile: it would be passed over.
+                RETIRED => {}
+                _ if indices.contains(&at) => self.free_listed -= 1,
+                _ => {
+                    entry.next = kept;
+                    kept = at;
+                }
+            }
+            at = next;
+        }
+        self.free = kept;
     }
 
     /// The newest free frame that has not been retired since it was given back.

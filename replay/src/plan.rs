@@ -7,7 +7,7 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort |
 //! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR; poison: 0 userfaultfd, 1 memory failure |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
@@ -56,6 +56,9 @@ pub enum Injection {
     Poison(Poison),
     /// The announced page can be read and no longer written: every store to it becomes a synchronous external abort.
     ReadOnly,
+    /// The next access to the announced page is a synchronous external abort that the host takes on the guest's behalf:
+    /// `KVM_EXIT_ARM_SEA`, which is then replayed into the guest. Only a replayer on a host gets one.
+    HostAbort,
 }
 
 /// What poisons host memory.
@@ -77,6 +80,7 @@ impl Injection {
             Self::Abort { .. } => What::Entered,
             Self::Poison(_) => What::Poisoned,
             Self::ReadOnly => What::Protected,
+            Self::HostAbort => What::Left,
         }
     }
 }
@@ -131,7 +135,8 @@ impl Step {
             Injection::Hole
             | Injection::SError { syndrome: None }
             | Injection::Poison(_)
-            | Injection::ReadOnly => true,
+            | Injection::ReadOnly
+            | Injection::HostAbort => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
             Injection::Abort { esr, far } => {
                 is_abort_in(self.window, esr) && (far.is_some() || is_far_invalid(esr))
@@ -271,6 +276,7 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (4, 0) => Injection::Poison(Poison::Userfault),
         (4, 1) => Injection::Poison(Poison::MemoryFailure),
         (5, 0) => Injection::ReadOnly,
+        (6, 0) => Injection::HostAbort,
         _ => return None,
     };
     let step = Step {
@@ -295,6 +301,7 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Poison(Poison::Userfault) => (4, 0, 0, 0),
         Injection::Poison(Poison::MemoryFailure) => (4, 1, 0, 0),
         Injection::ReadOnly => (5, 0, 0, 0),
+        Injection::HostAbort => (6, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;
@@ -399,6 +406,7 @@ mod tests {
             (Injection::Poison(Poison::Userfault), [4, 0]),
             (Injection::Poison(Poison::MemoryFailure), [4, 1]),
             (Injection::ReadOnly, [5, 0]),
+            (Injection::HostAbort, [6, 0]),
         ] {
             let step = Step { injection, ..HOLE };
             let mut buffer = [0xaa; MAX_BYTES];
@@ -450,7 +458,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_exist_are_refused_with_their_step() {
-        for (offset, value) in [(20, 4), (21, 3), (21, 6), (21, 0), (22, 1), (19, 0x10)] {
+        for (offset, value) in [(20, 4), (21, 3), (21, 11), (21, 0), (22, 1), (19, 0x10)] {
             let mut b = bytes();
             b[offset] = value;
             assert_eq!(

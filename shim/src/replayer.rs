@@ -138,7 +138,11 @@ impl Replayer {
             Reaction::Announced { announcement, .. } => of_announcement(What::Announced, None, announcement),
             Reaction::Inject {
                 step,
-                injection: injection @ (Injection::Hole | Injection::ReadOnly | Injection::Poison(_)),
+                injection:
+                    injection @ (Injection::Hole
+                    | Injection::ReadOnly
+                    | Injection::Poison(_)
+                    | Injection::HostAbort),
                 announcement,
                 ..
             } => {
@@ -147,7 +151,7 @@ impl Replayer {
                     _ if !self.memory.has_page(page) => None,
                     Injection::Hole => Some(self.stage2.take_out(page)),
                     Injection::ReadOnly => Some(self.stage2.protect(page)),
-                    // There is no host behind this memory that could be poisoned.
+                    // There is no host behind this memory that could be poisoned, or take an abort.
                     _ => None,
                 };
                 if let Some(changed) = changed {

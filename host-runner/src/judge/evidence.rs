@@ -55,7 +55,8 @@ pub struct Evidence {
     pub booted: Option<u64>,
     /// The guest's own words about its end.
     pub ends: Vec<End>,
-    /// Pages taken away, poisoned or made read-only, SErrors pended and aborts entered, in order.
+    /// Pages taken away, poisoned or made read-only, SErrors pended, aborts entered and those that the host took, in
+    /// order.
     pub injections: Vec<Event>,
     /// Synchronous aborts that the replayer itself gave.
     pub delivered: Vec<Event>,
@@ -72,9 +73,12 @@ impl Evidence {
         let mut evidence = Self::default();
         for event in &run.events {
             match event.what {
-                What::Opened | What::Poisoned | What::Protected | What::Pended | What::Entered => {
-                    evidence.injections.push(*event)
-                }
+                What::Opened
+                | What::Poisoned
+                | What::Protected
+                | What::Pended
+                | What::Entered
+                | What::Left => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),

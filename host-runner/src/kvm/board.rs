@@ -12,6 +12,7 @@ use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
 use super::pl011::{self, Pl011};
+use super::uapi::ArmSea;
 use crate::backend::Limits;
 
 /// Where the PL011 is.
@@ -53,6 +54,8 @@ pub(crate) enum Answer {
     Poison(Cause, Poison),
     /// Make the announced page, which is in memory, read-only; then say so with [`Board::protected`].
     Protect(Cause),
+    /// Have the host meet an abort at the announced page, which is in memory; then say so with [`Board::out_of_reach`].
+    Break(Cause),
 }
 
 impl Cause {
@@ -152,7 +155,8 @@ impl Board {
                     Injection::Hole if self.has(cause) => Answer::Open(cause),
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
-                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly => {
+                    Injection::HostAbort if self.has(cause) => Answer::Break(cause),
+                    Injection::Hole | Injection::Poison(_) | Injection::ReadOnly | Injection::HostAbort => {
                         self.note(Event {
                             ipa: offset,
                             syndrome: value,
@@ -213,6 +217,23 @@ impl Board {
     /// The page of this cause is read-only now.
     pub(crate) fn protected(&mut self, cause: Cause) {
         self.changed(What::Protected, cause);
+    }
+
+    /// The next access to the page of this cause is an abort that the host takes. It is noted when it comes.
+    pub(crate) fn out_of_reach(&mut self, cause: Cause) {
+        self.pages.insert(cause.page(), cause);
+    }
+
+    /// The guest's access left it as an abort that the host took; `page`, where it is known.
+    pub(crate) fn left(&mut self, sea: ArmSea, page: Option<u64>) {
+        let blank = Event::of(What::Left);
+        let of_page = page.and_then(|page| self.pages.get(&page));
+        self.note(Event {
+            ipa: page.unwrap_or(0),
+            syndrome: sea.esr,
+            address: sea.gva.unwrap_or(0),
+            ..of_page.map_or(blank, |cause| event(What::Left, *cause))
+        });
     }
 
     fn changed(&mut self, what: What, cause: Cause) {

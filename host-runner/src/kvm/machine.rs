@@ -9,12 +9,15 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
 
+use seawall_replay::plan::{Injection, Step};
+
 use super::board::{Board, PORT, UART};
 use super::memory::{self, Memory};
-use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
+use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_SEA_TO_USER, Register};
 use super::{host::Abilities, registers};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
+use crate::lab::outside::Outside;
 
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
@@ -28,9 +31,11 @@ const INTERRUPTS: u32 = 64;
 /// The PMU's private interrupt, by its number in the GIC: the one that SBSA gives it.
 const PMU_INTERRUPT: u32 = 23;
 
-/// Everything a running guest needs; dropped as a whole, the vCPU first.
+/// Everything a running guest needs; dropped as a whole, in this order.
 #[derive(Debug)]
 pub(super) struct Machine {
+    // Goes before the VM, whose tables it may have to mend.
+    pub(super) outside: Option<Outside>,
     pub(super) vcpu: VcpuFd,
     _gic: DeviceFd,
     pub(super) board: Board,
@@ -73,11 +78,16 @@ impl Machine {
         let vm = kvm
             .create_vm_with_type(vm_type)
             .map_err(failed("KVM_CREATE_VM"))?;
-        let nisv = kvm_enable_cap {
-            cap: KVM_CAP_ARM_NISV_TO_USER,
-            ..kvm_enable_cap::default()
+        let enable = |cap| {
+            vm.enable_cap(&kvm_enable_cap {
+                cap,
+                ..kvm_enable_cap::default()
+            })
         };
-        vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        enable(KVM_CAP_ARM_NISV_TO_USER).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        if abilities.sea_to_user {
+            enable(KVM_CAP_ARM_SEA_TO_USER).map_err(failed("KVM_CAP_ARM_SEA_TO_USER"))?;
+        }
 
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
@@ -105,7 +115,14 @@ impl Machine {
             registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
         }
         let board = Board::new(memory.range(), request.plan, &request.limits);
+        let breaks = |step: Step| step.injection == Injection::HostAbort;
+        let outside = if request.plan.steps().any(breaks) {
+            Some(Outside::open().map_err(|error| format!("the lab's outside: {error}"))?)
+        } else {
+            None
+        };
         Ok(Self {
+            outside,
             vcpu,
             _gic: gic,
             board,

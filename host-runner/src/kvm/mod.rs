@@ -3,7 +3,7 @@
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
 //! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
-//! (what poisons host memory), `sigbus` (what the host then says).
+//! (what poisons host memory), `sigbus` (what the host then says). `sea` judges the aborts that the host takes.
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -14,6 +14,12 @@ mod events;
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg_attr(
+    not(all(target_arch = "aarch64", target_os = "linux")),
+    expect(dead_code, reason = "such an exit comes where KVM is")
+)]
+mod sea;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -74,6 +80,7 @@ impl Backend for Kvm {
 
     fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
         use crate::backend::RunEnd;
+        use crate::lab::outside::Outside;
         use seawall_replay::plan::{Injection, Poison};
 
         let begin = std::time::Instant::now();
@@ -93,6 +100,8 @@ impl Backend for Kvm {
                 Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
                 Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
                 Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
+                Injection::HostAbort if !self.abilities.sea_to_user => Some(host::no_sea_exit()),
+                Injection::HostAbort => Outside::missing(),
                 _ => None,
             };
             if let Some(missing) = missing {

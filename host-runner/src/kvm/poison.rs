@@ -35,6 +35,15 @@ pub(super) unsafe fn by_memory_failure(page: *mut u8) -> io::Result<()> {
     unsafe { advise(page, libc::MADV_HWPOISON) }
 }
 
+/// Gives a page back to the host: what was in it is gone, and whoever touches it next gets another.
+///
+/// # Safety
+/// `page` must be aligned and in a private anonymous mapping, and nobody may miss what was in it.
+pub(super) unsafe fn discard(page: *mut u8) -> io::Result<()> {
+    // SAFETY: the caller has said so.
+    unsafe { advise(page, libc::MADV_DONTNEED) }
+}
+
 /// # Safety
 /// Nobody may miss what was in the page.
 unsafe fn advise(page: *mut u8, advice: libc::c_int) -> io::Result<()> {

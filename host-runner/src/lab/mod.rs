@@ -11,9 +11,15 @@ use std::time::Duration;
 
 use crate::backend::Missing;
 
+mod breaker;
 mod frame;
+mod gdb;
+mod message;
 mod newc;
+#[cfg(target_os = "linux")]
+pub(crate) mod outside;
 mod session;
+mod stage2;
 
 #[cfg(target_os = "linux")]
 mod init;
@@ -22,6 +28,9 @@ mod init;
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
 /// The kernel gives it to init as an environment variable; tells a lab from a container, where a command may be pid 1 too.
 const MARK: &str = "SEAWALL_LAB";
+
+/// The same, where somebody outside answers what is asked there.
+const OUTSIDE: &str = "SEAWALL_OUTSIDE";
 
 /// QEMU, an arm64 Linux kernel, and this command built for arm64 to be its init.
 #[derive(Clone, Debug)]
@@ -34,6 +43,19 @@ pub struct Lab {
     pub init: PathBuf,
     /// The guest's Image.
     pub image: PathBuf,
+}
+
+/// What a session is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Orders<'a> {
+    /// For this command, inside.
+    pub arguments: &'a [String],
+    /// Put into the lab's file system first, at absolute paths.
+    pub files: &'a [(String, Vec<u8>)],
+    /// Wall-clock limit.
+    pub wall: Duration,
+    /// Whether somebody outside is to break walks of stage 2 when he is asked to.
+    pub outside: bool,
 }
 
 /// What a session in the lab said.
@@ -88,19 +110,16 @@ impl Lab {
         })
     }
 
-    /// Boots the lab and runs this command inside with `arguments`; `files` are put into its file system first, at the
-    /// absolute paths given. Lines come as they are printed.
+    /// Boots the lab and runs this command inside. Lines come as they are printed.
     ///
     /// # Errors
     /// [`Missing`] when QEMU cannot be started.
     pub fn session(
         &self,
-        arguments: &[String],
-        files: &[(String, Vec<u8>)],
-        wall: Duration,
+        orders: Orders<'_>,
         line: &mut dyn FnMut(Line<'_>),
     ) -> Result<SessionEnd, Missing> {
-        session::hold(self, arguments, files, wall, line)
+        session::hold(self, orders, line)
     }
 }
 
@@ -157,6 +176,12 @@ fn is_arm64_program(head: &[u8; 64]) -> bool {
 #[must_use]
 pub fn is_init() -> bool {
     std::process::id() == 1 && std::env::var_os(MARK).is_some_and(|mark| mark == "1")
+}
+
+/// Whether this process runs inside a lab, as init's child.
+#[must_use]
+pub fn is_inside() -> bool {
+    std::process::id() != 1 && std::env::var_os(MARK).is_some_and(|mark| mark == "1")
 }
 
 /// Does init's work and switches the machine off; never returns.

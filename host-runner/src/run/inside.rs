@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use seawall_replay::plan::Injection;
+
 use super::{Output, skipped};
 use crate::backend::Missing;
 use crate::escape;
 use crate::events::{Event, Finding, Outcome, RunStarted, Skipped, Verdict};
-use crate::lab::{Lab, Line, SessionEnd};
+use crate::lab::{Lab, Line, Orders, SessionEnd};
 use crate::scenario::Scenario;
 
 /// Where the scenarios lie inside.
@@ -25,8 +27,22 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], output
         .fold(AROUND, |sum, scenario| sum.saturating_add(scenario.timeout));
     eprintln!("seawall: the lab boots");
     follow(started, scenarios, output, |line| {
-        lab.session(&arguments, &files, wall, line)
+        let orders = Orders {
+            arguments: &arguments,
+            files: &files,
+            wall,
+            outside: scenarios.iter().any(asks_outside),
+        };
+        lab.session(orders, line)
     });
+}
+
+/// Whether a scenario needs what the lab alone can have somebody outside do.
+fn asks_outside(scenario: &Scenario) -> bool {
+    scenario
+        .injections
+        .iter()
+        .any(|inject| inject.injection == Injection::HostAbort)
 }
 
 /// Takes what a session says, and gives every scenario a verdict, also those that it left out.

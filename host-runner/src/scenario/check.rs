@@ -76,7 +76,7 @@ impl Checker {
                 .iter()
                 .any(|(word, known)| *word == route && known.needs_host());
             if needs_host && platforms.contains(&Platform::Qemu) {
-                let message = format!("`{route}` poisons host memory, which the backend qemu has not");
+                let message = format!("`{route}` needs a host and its memory, which the backend qemu has not");
                 self.problem(span, message, Some("backends = [\"kvm\"]".into()));
             }
         }
@@ -249,6 +249,7 @@ impl Checker {
             Route::Uffd => Injection::Poison(Poison::Userfault),
             Route::HwPoison => Injection::Poison(Poison::MemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
+            Route::SeaExit => Injection::HostAbort,
             Route::SError => Injection::SError {
                 syndrome: raw.syndrome.as_ref().map(|syndrome| {
                     let most = u32::try_from(SERROR_SYNDROME_MASK).unwrap_or(u32::MAX);

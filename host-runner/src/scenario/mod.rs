@@ -43,6 +43,10 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("deep_stack", &[]),
     ("read_kernel", &[]),
     ("undefined", &[]),
+    ("apart", &[]),
+    ("apart_store", &[]),
+    ("apart_fetch", &[]),
+    ("apart_copyin", &[]),
 ];
 
 /// The program that is there only to be unharmed.

@@ -171,17 +171,21 @@ pub(crate) enum Route {
     Uffd,
     HwPoison,
     ReadOnly,
+    SeaExit,
 }
 
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly)
+        matches!(
+            self,
+            Self::Hole | Self::Uffd | Self::HwPoison | Self::ReadOnly | Self::SeaExit
+        )
     }
 
-    /// Whether it needs host memory behind the guest's, which the shim does not have.
+    /// Whether it needs a host behind the guest, which the shim does not have.
     pub(crate) const fn needs_host(self) -> bool {
-        matches!(self, Self::Uffd | Self::HwPoison)
+        matches!(self, Self::Uffd | Self::HwPoison | Self::SeaExit)
     }
 }
 
@@ -193,6 +197,7 @@ impl Word for Route {
         ("uffd", Self::Uffd),
         ("hwpoison", Self::HwPoison),
         ("read-only", Self::ReadOnly),
+        ("sea-exit", Self::SeaExit),
     ];
 }
 
