@@ -216,6 +216,7 @@ fn injection_text(injection: &Injected) -> String {
         ("uffd", _) => "the memory behind the page is poisoned, by UFFDIO_POISON".to_owned(),
         ("hwpoison", _) => "the memory behind the page is poisoned, by MADV_HWPOISON".to_owned(),
         ("read-only", _) => "the page can no longer be written".to_owned(),
+        ("sea-exit", Some(syndrome)) => format!("the host takes an abort for the guest, ESR_EL2 {syndrome}"),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),
