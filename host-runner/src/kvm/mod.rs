@@ -15,10 +15,6 @@ mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
-#[cfg_attr(
-    not(all(target_arch = "aarch64", target_os = "linux")),
-    expect(dead_code, reason = "such an exit comes where KVM is")
-)]
 mod sea;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;

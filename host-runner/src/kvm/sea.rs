@@ -116,7 +116,12 @@ mod tests {
         ]);
         assert_eq!((none.esr, none.gva, none.gpa), (0x9200_0410, None, None));
         // Flags that do not exist yet say nothing about the one that does.
-        let more = decoded([[3, 0, 0, 0, 0, 0, 0, 0x80], [0; 8], [0; 8], [0, 0x10, 0, 0, 0, 0, 0, 0]]);
+        let more = decoded([
+            [3, 0, 0, 0, 0, 0, 0, 0x80],
+            [0; 8],
+            [0; 8],
+            [0, 0x10, 0, 0, 0, 0, 0, 0],
+        ]);
         assert_eq!((more.gva, more.gpa), (Some(0), Some(0x1000)));
     }
 
@@ -200,7 +205,11 @@ mod tests {
         for _ in 0..100_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             // Half of them of the two classes.
-            let class = if state & 1 == 0 { state >> 58 } else { 0x20 | ((state >> 8) & 4) };
+            let class = if state & 1 == 0 {
+                state >> 58
+            } else {
+                0x20 | ((state >> 8) & 4)
+            };
             let esr = (state.rotate_left(17) & !(0x3f << 26)) | (class << 26);
             for (el0, window) in [(true, Window::User), (false, Window::Kernel)] {
                 if let Ok(Replay::Registers { esr, far }) = replay(sea(esr), el0) {

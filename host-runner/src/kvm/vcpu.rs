@@ -153,7 +153,7 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
             };
         }
     };
-    let end = loop {
+    let mut end = loop {
         if stop.load(Ordering::Acquire) {
             break RunEnd::TimedOut;
         }
@@ -163,6 +163,10 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
         }
     };
     drop(target);
+    // Before the host's kernel takes the memory back, and walks its tables for that.
+    if let Some(Err(reason)) = machine.outside.take().map(|mut outside| outside.mend(None)) {
+        end = RunEnd::Stuck(reason);
+    }
     Stopped { end, machine }
 }
 

@@ -152,9 +152,8 @@ impl Breaker {
         };
         match (result, link.gdb.go()) {
             // Whether it stands or runs is not known any more, and no later answer would be.
-            (Err(Reason::Gdb(error @ (GdbError::Connection(_) | GdbError::TimedOut))), _) | (_, Err(error)) => {
-                Err(Stopped(error.to_string()))
-            }
+            (Err(Reason::Gdb(error @ (GdbError::Connection(_) | GdbError::TimedOut))), _)
+            | (_, Err(error)) => Err(Stopped(error.to_string())),
             (result, Ok(())) => Ok(result),
         }
     }
@@ -215,7 +214,9 @@ impl Breaker {
 
     fn mend(&mut self, page: u64) -> Result<(), Reason> {
         let known = self.broken.iter().copied().enumerate();
-        let Some((at, Broken { place, before, .. })) = known.into_iter().find(|(_, broken)| broken.page == page) else {
+        let Some((at, Broken { place, before, .. })) =
+            known.into_iter().find(|(_, broken)| broken.page == page)
+        else {
             return Ok(());
         };
         let link = self.link()?;
@@ -239,5 +240,4 @@ impl Breaker {
 }
 
 #[cfg(test)]
-#[path = "breaker_tests.rs"]
 mod tests;

@@ -96,7 +96,10 @@ mod tests {
         );
         assert_eq!(there_and_back(Kind::Err, ""), r#"Line(Err(""))"#);
         assert_eq!(there_and_back(Kind::Kernel, "oops"), r#"Line(Kernel("oops"))"#);
-        assert_eq!(there_and_back(Kind::Question, "1 mend 0"), r#"Question("1 mend 0")"#);
+        assert_eq!(
+            there_and_back(Kind::Question, "1 mend 0"),
+            r#"Question("1 mend 0")"#
+        );
         assert_eq!(there_and_back(Kind::Answer, "1 done"), r#"Answer("1 done")"#);
         assert_eq!(there_and_back(Kind::Exit, "-1"), "Exit(-1)");
         assert_eq!(there_and_back(Kind::Exit, "124"), "Exit(124)");

@@ -40,7 +40,11 @@ impl fmt::Display for GdbError {
 
 impl From<io::Error> for GdbError {
     fn from(error: io::Error) -> Self {
-        Self::Connection(error)
+        match error.kind() {
+            // A stream with a time limit of its own.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Connection(error),
+        }
     }
 }
 
@@ -101,7 +105,9 @@ impl<S: Read + Write> Gdb<S> {
         for _ in 0..DESCRIPTIONS {
             let Some(file) = left.pop() else { break };
             let text = self.description(&file)?;
-            left.extend(tags(&text, "xi:include").filter_map(|tag| attribute(tag, "href").map(str::to_owned)));
+            left.extend(
+                tags(&text, "xi:include").filter_map(|tag| attribute(tag, "href").map(str::to_owned)),
+            );
             for tag in tags(&text, "reg") {
                 let place = names.iter().position(|name| attribute(tag, "name") == Some(name));
                 if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
@@ -190,7 +196,9 @@ impl<S: Read + Write> Gdb<S> {
         }
         let sum = [self.byte()?, self.byte()?];
         let bad = || GdbError::Reply(String::from_utf8_lossy(&raw).chars().take(80).collect());
-        let sum = std::str::from_utf8(&sum).ok().and_then(|sum| u8::from_str_radix(sum, 16).ok());
+        let sum = std::str::from_utf8(&sum)
+            .ok()
+            .and_then(|sum| u8::from_str_radix(sum, 16).ok());
         if sum != Some(checksum(&raw)) {
             return Err(bad());
         }
@@ -261,7 +269,10 @@ fn tags<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
 /// An attribute's value, in quotes of either kind.
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
     tag.match_indices(name).find_map(|(at, _)| {
-        let rest = tag.get(..at)?.ends_with(' ').then(|| tag.get(at + name.len()..))??;
+        let rest = tag
+            .get(..at)?
+            .ends_with(' ')
+            .then(|| tag.get(at + name.len()..))??;
         let rest = rest.strip_prefix('=')?;
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         rest.get(1..)?.split(quote).next()
@@ -269,5 +280,4 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-#[path = "gdb_tests.rs"]
 mod tests;

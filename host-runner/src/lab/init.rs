@@ -8,9 +8,9 @@ use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::ptr;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -169,7 +169,11 @@ fn serve(serial: &Arc<Serial>) -> io::Result<i32> {
 /// Has questions go out and answers come in, for as long as the machine runs; one asks at a time.
 fn relay(serial: &Arc<Serial>) -> io::Result<()> {
     let listener = UnixListener::bind(SOCKET)?;
-    let answers = serial.0.lock().map_err(|_| io::Error::other("the serial line is locked"))?.try_clone()?;
+    let answers = serial
+        .0
+        .lock()
+        .map_err(|_| io::Error::other("the serial line is locked"))?
+        .try_clone()?;
     let asking: Arc<Mutex<Option<UnixStream>>> = Arc::default();
     let answered = Arc::clone(&asking);
     let serial = Arc::clone(serial);
@@ -178,7 +182,9 @@ fn relay(serial: &Arc<Serial>) -> io::Result<()> {
             if let (Ok(mut asking), Ok(back)) = (asking.lock(), connection.try_clone()) {
                 *asking = Some(back);
             }
-            lines(connection, message::LONGEST, |line| serial.send(Kind::Question, line));
+            lines(connection, message::LONGEST, |line| {
+                serial.send(Kind::Question, line)
+            });
         }
     });
     thread::spawn(move || {

@@ -76,7 +76,11 @@ impl Question {
         let mut words = line.split(' ');
         let number = words.next()?.parse().ok()?;
         let word = words.next()?;
-        let mut page = || u64::from_str_radix(words.next()?, 16).ok().filter(|at| at & 0xfff == 0);
+        let mut page = || {
+            u64::from_str_radix(words.next()?, 16)
+                .ok()
+                .filter(|at| at & 0xfff == 0)
+        };
         let ask = match word {
             "break" => Ask::Break {
                 page: page()?,

@@ -103,7 +103,9 @@ impl Outside {
             .map_err(|error| format!("/proc/self/pagemap: {error}"))?;
         let entry = u64::from_le_bytes(entry);
         if entry & PRESENT == 0 || entry & NUMBER == 0 {
-            return Err(format!("/proc/self/pagemap does not show the page at {address:#x}"));
+            return Err(format!(
+                "/proc/self/pagemap does not show the page at {address:#x}"
+            ));
         }
         Ok((entry & NUMBER) * PAGE)
     }
@@ -185,7 +187,9 @@ mod tests {
                 let number = line.split(' ').next().unwrap().to_owned();
                 asked.push(line);
                 let Some(answer) = answers.next() else { break };
-                (&there).write_all(answer.replace('#', &number).as_bytes()).unwrap();
+                (&there)
+                    .write_all(answer.replace('#', &number).as_bytes())
+                    .unwrap();
             }
             asked
         });

@@ -57,7 +57,10 @@ impl Stub {
         let stub = Self { folder };
         if stub.path().as_os_str().len() > SOCKET_PATH {
             return Err(Missing {
-                what: format!("a socket for QEMU's gdb stub: {} is too long", stub.path().display()),
+                what: format!(
+                    "a socket for QEMU's gdb stub: {} is too long",
+                    stub.path().display()
+                ),
                 fix: "TMPDIR=/tmp".into(),
             });
         }
@@ -136,7 +139,7 @@ fn no_file(error: &dyn core::fmt::Display) -> Missing {
 }
 
 fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Missing> {
-    let read = |path: &std::path::Path| {
+    let read = |path: &Path| {
         std::fs::read(path).map_err(|error| Missing {
             what: format!("{} cannot be read: {error}", path.display()),
             fix: "cargo xtask build".into(),
@@ -161,7 +164,7 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
     write().map_err(|error| no_file(&error))
 }
 
-fn command(lab: &Lab, initrd: &std::path::Path) -> Command {
+fn command(lab: &Lab, initrd: &Path) -> Command {
     let mut command = Command::new(&lab.program);
     command
         .args([
@@ -331,9 +334,13 @@ mod tests {
             say.send(one).unwrap();
         }
         let mut lines = Vec::new();
-        let end = follow(&hear, Instant::now(), wall, None::<Outside<Vec<u8>>>, &mut |line| {
-            lines.push(format!("{line:?}"))
-        });
+        let end = follow(
+            &hear,
+            Instant::now(),
+            wall,
+            None::<Outside<Vec<u8>>>,
+            &mut |line| lines.push(format!("{line:?}")),
+        );
         drop(say);
         (end, lines)
     }
@@ -375,6 +382,64 @@ mod tests {
         assert!(
             !why.contains("line 3\n") && why.lines().count() == 1 + KEPT_LINES,
             "{why}"
+        );
+    }
+
+    #[test]
+    fn questions_are_answered_by_frames_and_everything_else_is_no_question() {
+        let (say, hear) = mpsc::channel();
+        for text in [
+            "\u{1e}Q7 mend 80000000\u{1f}",
+            "\u{1e}Qhello\u{1f}",
+            "\u{1e}A7 done\u{1f}",
+            "\u{1e}Q8 break 80000000 80200000 4abcd000\u{1f}",
+            "\u{1e}X0\u{1f}",
+        ] {
+            say.send(serial(text)).unwrap();
+        }
+        let mut answers = Vec::new();
+        let outside = Outside {
+            breaker: Breaker::new("/nonexistent/gdb".into()),
+            line: &mut answers,
+        };
+        let end = follow(&hear, Instant::now(), LONG, Some(outside), &mut |line| {
+            panic!("{line:?}")
+        });
+        assert_eq!(end, SessionEnd::Exited(0));
+        let answers = String::from_utf8(answers).unwrap();
+        let answers: Vec<_> = answers.lines().map(frame::decode).collect();
+        assert_eq!(answers[0], Frame::Answer("7 done"));
+        assert!(matches!(answers[1], Frame::Answer(text) if text.starts_with("8 failed ")));
+        assert_eq!(answers.len(), 2);
+    }
+
+    #[test]
+    fn a_lab_has_a_way_in_only_where_it_is_asked_for() {
+        let lab = Lab {
+            program: "qemu".into(),
+            kernel: "Image".into(),
+            init: "init".into(),
+            image: "guest".into(),
+        };
+        let words = |command: &Command| -> Vec<String> {
+            command
+                .get_args()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect()
+        };
+        let mut command = command(&lab, Path::new("/proc/1/fd/3"));
+        let plain = words(&command);
+        assert!(
+            !plain
+                .iter()
+                .any(|word| word.contains("gdb") || word.contains(OUTSIDE))
+        );
+        with_outside(&mut command, Path::new("/tmp/a,b/gdb"));
+        let more = words(&command)[plain.len()..].to_vec();
+        assert_eq!(more[2..], ["-gdb", "unix:/tmp/a,,b/gdb,server=on,wait=off"]);
+        assert!(
+            more[1].ends_with("SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0"),
+            "{more:?}"
         );
     }
 

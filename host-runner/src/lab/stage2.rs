@@ -207,11 +207,16 @@ mod tests {
 
     #[test]
     fn the_walk_begins_in_joined_tables() {
-        for regime in [REGIME, Regime { vtcr: VTCR | DS, ..REGIME }] {
+        let wide = Regime {
+            vtcr: VTCR | DS,
+            ..REGIME
+        };
+        // Bits 9:8 are how it is shared, or the address's uppermost.
+        for (regime, page) in [(REGIME, 0x4abc_d000), (wide, 0x000c_0000_4abc_d000)] {
             for ipa in [IPA, 514 << 30 | 0x1000] {
                 let place = if ipa == IPA { 0x4000_5000 } else { 0x4000_6000 };
                 assert_eq!(descriptor_over(regime, ipa, memory), Ok((place, 0x4000_7003)));
-                assert_eq!(page_of(regime, ipa | 0xabc, memory), Ok(0x4abc_d000));
+                assert_eq!(page_of(regime, ipa | 0xabc, memory), Ok(page));
             }
         }
         assert_eq!(page_of(REGIME, 0x8040_3000, memory), Ok(0x5560_3000), "a block");
@@ -268,7 +273,10 @@ mod tests {
         assert_eq!(over(0x4000_2000, VTCR, 1 << 40), Err(NoWay::Beyond(1 << 40)));
         assert_eq!(
             over(0x4000_2000, VTCR, 0x4000_0000),
-            Err(NoWay::Descriptor { level: 1, descriptor: 0 })
+            Err(NoWay::Descriptor {
+                level: 1,
+                descriptor: 0
+            })
         );
         for ipa in [0x8000_0000, 0x8000_2000] {
             assert!(matches!(

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::diagnose::Problem;
 use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest};
-use super::{BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
+use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
 
 const MOST_TASKS: usize = 32;
 const MIB: u64 = 1 << 20;
@@ -76,7 +76,8 @@ impl Checker {
                 .iter()
                 .any(|(word, known)| *word == route && known.needs_host());
             if needs_host && platforms.contains(&Platform::Qemu) {
-                let message = format!("`{route}` needs a host and its memory, which the backend qemu has not");
+                let message =
+                    format!("`{route}` needs a host and its memory, which the backend qemu has not");
                 self.problem(span, message, Some("backends = [\"kvm\"]".into()));
             }
         }
@@ -222,6 +223,9 @@ impl Checker {
                 help,
             );
         }
+        if route == Route::SeaExit {
+            self.lies_apart(&raw);
+        }
         let injection = self.injection(route, at, &raw);
         Inject {
             task: raw.task.map(Spanned::into_inner),
@@ -230,6 +234,21 @@ impl Checker {
             injection,
             skip: self.ranged(raw.skip.as_ref(), "skip", 0..=1_000_000, 0),
             times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
+        }
+    }
+
+    /// Whose page does not lie apart shares its 2 MiB with what the guest cannot do without.
+    fn lies_apart(&mut self, raw: &RawInject) {
+        let is_apart = raw
+            .task
+            .as_ref()
+            .is_some_and(|task| APART.contains(&task.get_ref().as_str()));
+        if !is_apart || raw.at.as_ref().is_some_and(|at| at.get_ref() != "checkpoint") {
+            self.problem(
+                raw.route.span(),
+                "this route takes 2 MiB out of reach, which nothing else may be in".into(),
+                Some(format!("at checkpoint 1 of one of {}", APART.join(", "))),
+            );
         }
     }
 

@@ -136,3 +136,20 @@ fn filters_and_tags_select_and_complain() {
         "no scenario matches `=load, storm`"
     );
 }
+
+#[test]
+fn an_abort_that_the_host_takes_is_for_a_host_and_for_pages_that_lie_apart() {
+    let text = GOOD
+        .replace("load", "apart")
+        .replace("\"hole\"", "\"sea-exit\"")
+        .replace("cites = [\"c\"]", "cites = [\"c\"]\nbackends = [\"kvm\"]");
+    let scenario = parse("s.toml", &text).unwrap();
+    assert_eq!(scenario.injections[0].injection, Injection::HostAbort);
+    for (piece, by) in [
+        ("task = \"apart\"\ncheckpoint", "any = true\ncheckpoint"),
+        ("route", "at = \"kernel\"\nroute"),
+        ("\nbackends = [\"kvm\"]", ""),
+    ] {
+        assert!(parse("s.toml", &text.replacen(piece, by, 1)).is_err(), "{by}");
+    }
+}
