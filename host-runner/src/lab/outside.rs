@@ -231,6 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn without_an_outside_it_takes_a_real_memory_error() {
+        // No test runs in a lab.
+        let missing = Outside::missing().unwrap();
+        assert!(
+            missing.what.contains("EINJ") && missing.fix.ends_with("--backend lab"),
+            "{missing:?}"
+        );
+        assert!(Outside::open().is_err());
+    }
+
+    #[test]
     fn a_late_answer_is_passed_over_and_a_wrong_one_told() {
         for (answers, result) in [
             (&["0 failed old\n0 done\n# done\n"][..], Ok(())),
