@@ -44,6 +44,11 @@ pub(crate) enum Replay {
     },
 }
 
+/// Whether the abort came on a walk, so that it may be a table of the guest's own that cannot be read.
+pub(crate) const fn is_on_walk(sea: ArmSea) -> bool {
+    matches!(sea.esr & FSC, 0x12..=0x17 | 0x1b..=0x1f)
+}
+
 /// The syndrome {0:#x} is no synchronous external abort from a lower level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NoSea(pub(crate) u64);
@@ -173,6 +178,17 @@ mod tests {
                 "{esr:#x}"
             );
         }
+    }
+
+    #[test]
+    fn the_codes_of_walks_are_known() {
+        let found: Vec<u64> = (0..0x40)
+            .filter(|code| is_on_walk(sea(0x9200_0000 | code)))
+            .collect();
+        assert_eq!(
+            found,
+            [0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f]
+        );
     }
 
     #[test]

@@ -30,8 +30,9 @@ impl Machine {
     pub(super) fn replay(&mut self, taken: ArmSea) -> Result<(), String> {
         let page = match (taken.gpa, taken.gva) {
             (Some(gpa), _) => Some(gpa & !0xfff),
-            (None, Some(gva)) => self.page_of(gva)?,
-            (None, None) => None,
+            // What the lab puts out of reach is whole. Elsewhere the table that the hardware could not read is not read here.
+            (None, Some(gva)) if self.outside.is_some() || !sea::is_on_walk(taken) => self.page_of(gva)?,
+            (None, _) => None,
         };
         // First of all, as the host's own kernel may walk there too.
         if let Some(outside) = &mut self.outside {
