@@ -106,6 +106,13 @@ impl Machine {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
         let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
+        let breaks = |step: Step| step.injection == Injection::HostAbort;
+        let outside = if request.plan.steps().any(breaks) {
+            memory.keep_small()?;
+            Some(Outside::open().map_err(|error| format!("the lab's outside: {error}"))?)
+        } else {
+            None
+        };
         let entry = memory.load_image(request.image)?;
         let tree = memory.load_tree(&tree(request)?)?;
 
@@ -115,12 +122,6 @@ impl Machine {
             registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
         }
         let board = Board::new(memory.range(), request.plan, &request.limits);
-        let breaks = |step: Step| step.injection == Injection::HostAbort;
-        let outside = if request.plan.steps().any(breaks) {
-            Some(Outside::open().map_err(|error| format!("the lab's outside: {error}"))?)
-        } else {
-            None
-        };
         Ok(Self {
             outside,
             vcpu,

@@ -129,6 +129,18 @@ impl Memory {
         }
     }
 
+    /// Has the host keep all of this memory in pages of 4 KiB. Otherwise its kernel puts pages together when it likes, and
+    /// walks stage 2 for that.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn keep_small(&self) -> Result<(), String> {
+        let Range { start, end } = self.host_range()?;
+        let host = self.host_address(BASE)?;
+        // SAFETY: `mapping` begins at `host`, is as long as this, and this struct owns it.
+        unsafe { poison::keep_small(host, end - start) }.map_err(|error| format!("MADV_NOHUGEPAGE: {error}"))
+    }
+
     /// Takes the host memory behind a page away: what was in it is gone, and stage 2 no longer leads there. The next touch
     /// brings another page. The vCPU stands still meanwhile.
     ///

@@ -200,8 +200,9 @@ fn command(lab: &Lab, initrd: &Path) -> Command {
 fn append(outside: bool) -> String {
     let plain = format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1");
     if outside {
-        // DAMON walks the stage-2 tables that are to be broken.
-        format!("{plain} {OUTSIDE}=1 damon_stat.enabled=0")
+        // DAMON walks the stage-2 tables that are to be broken. A kernel that meets them so all the same has no tasks left
+        // that one could rely on: the lab goes down at once, and says why.
+        format!("{plain} {OUTSIDE}=1 damon_stat.enabled=0 oops=panic")
     } else {
         plain
     }
@@ -438,7 +439,7 @@ mod tests {
         let more = words(&command)[plain.len()..].to_vec();
         assert_eq!(more[2..], ["-gdb", "unix:/tmp/a,,b/gdb,server=on,wait=off"]);
         assert!(
-            more[1].ends_with("SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0"),
+            more[1].ends_with("SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0 oops=panic"),
             "{more:?}"
         );
     }
