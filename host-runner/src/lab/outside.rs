@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::message::{Answer, Ask, LONGEST, Question};
 use crate::backend::Missing;
@@ -50,16 +50,20 @@ impl Outside {
     /// # Errors
     /// Where nobody listens, and without `/proc`.
     pub(crate) fn open() -> io::Result<Self> {
-        Self::over(UnixStream::connect(SOCKET)?)
+        // Each connection counts from elsewhere: an answer that was too late for the one before is not taken for its own.
+        let first = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.subsec_nanos());
+        Self::over(UnixStream::connect(SOCKET)?, first)
     }
 
-    fn over(stream: UnixStream) -> io::Result<Self> {
+    fn over(stream: UnixStream, number: u32) -> io::Result<Self> {
         stream.set_read_timeout(Some(WAIT))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {
             line: File::from(OwnedFd::from(stream)),
             pagemap: File::open("/proc/self/pagemap")?,
-            number: 0,
+            number,
             broken: BTreeSet::new(),
         })
     }
@@ -193,7 +197,7 @@ mod tests {
             }
             asked
         });
-        (Outside::over(here).unwrap(), answering)
+        (Outside::over(here, 0).unwrap(), answering)
     }
 
     #[test]
