@@ -2,7 +2,8 @@
 //!
 //! [ELF-64 object file format 1.5; ELF for the Arm 64-bit Architecture] A program is a little-endian static executable
 //! of a few loadable segments. Segments lie in [`PROGRAM_FLOOR`] to [`PROGRAM_CEILING`], share no page, and are never
-//! both writable and executable.
+//! both writable and executable. One that is aligned to 2 MiB or more lies apart: nothing else is to share its 2 MiB of
+//! memory, as it does not of addresses.
 
 use crate::calls::{PROGRAM_CEILING, PROGRAM_FLOOR};
 
@@ -12,6 +13,8 @@ pub const MAX_SEGMENTS: usize = 8;
 pub const MAX_PAGES: u64 = 256;
 
 const PAGE: u64 = 4096;
+/// A segment of this alignment lies apart.
+const APART: u64 = 2 << 20;
 
 /// What a page of a segment may be used for; reading is always allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +38,8 @@ pub struct Segment<'a> {
     pub bytes: &'a [u8],
     /// How it may be used.
     pub access: Access,
+    /// Its memory is to be in 2 MiB of its own.
+    pub apart: bool,
 }
 
 impl Segment<'_> {
@@ -60,7 +65,7 @@ pub enum ElfError {
     Cut,
     /// No loadable segment, more than 8, or more than 256 pages.
     TooMany,
-    /// Segment {0} lies where programs may not be, or has more bytes than length.
+    /// Segment {0} lies where programs may not be, has more bytes than length, or no alignment that there can be.
     Misplaced(usize),
     /// Segment {0} shares a page with another one.
     Overlap(usize),
@@ -192,7 +197,10 @@ fn segment(bytes: &[u8], header: u64, index: usize) -> Result<Segment<'_>, ElfEr
     let in_file = double(bytes, header + 32)?;
     let length = double(bytes, header + 40)?;
     let end = address.checked_add(length).ok_or(ElfError::Misplaced(index))?;
-    if address < PROGRAM_FLOOR || end > PROGRAM_CEILING || in_file > length {
+    // 0 and 1 are both none [ELF-64 object file format 1.5, table 7].
+    let align = double(bytes, header + 48)?;
+    let is_aligned = align == 0 || align.is_power_of_two();
+    if address < PROGRAM_FLOOR || end > PROGRAM_CEILING || in_file > length || !is_aligned {
         return Err(ElfError::Misplaced(index));
     }
     let in_file = usize::try_from(in_file).map_err(|_| ElfError::Cut)?;
@@ -211,6 +219,7 @@ fn segment(bytes: &[u8], header: u64, index: usize) -> Result<Segment<'_>, ElfEr
         length,
         bytes: contents,
         access,
+        apart: align >= APART,
     })
 }
 
@@ -223,6 +232,7 @@ mod tests {
         address: u64,
         in_file: u64,
         length: u64,
+        align: u64,
     }
 
     const TEXT: Header = Header {
@@ -230,12 +240,14 @@ mod tests {
         address: 0x40_0000,
         in_file: 8,
         length: 8,
+        align: 0x1000,
     };
     const DATA: Header = Header {
         flags: 6,
         address: 0x40_1000,
         in_file: 0,
         length: 0x2000,
+        align: 0x1000,
     };
 
     fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
@@ -261,7 +273,7 @@ mod tests {
         for h in headers {
             bytes.extend(1_u32.to_le_bytes());
             bytes.extend(h.flags.to_le_bytes());
-            for field in [contents, h.address, 0, h.in_file, h.length, 0x1000] {
+            for field in [contents, h.address, 0, h.in_file, h.length, h.align] {
                 bytes.extend(field.to_le_bytes());
             }
         }
@@ -288,6 +300,21 @@ mod tests {
                 (0x40_1000, 0x40_3000, Access::Write, 0)
             ]
         );
+    }
+
+    #[test]
+    fn a_segment_of_a_large_alignment_lies_apart() {
+        for (align, apart) in [
+            (0, false),
+            (1, false),
+            (0x10_0000, false),
+            (0x20_0000, true),
+            (1 << 63, true),
+        ] {
+            let bytes = image(0x40_0004, &[TEXT, Header { align, ..DATA }]);
+            let found: Vec<_> = Elf::parse(&bytes).unwrap().segments().map(|s| s.apart).collect();
+            assert_eq!(found, [false, apart], "{align:#x}");
+        }
     }
 
     #[test]
@@ -342,6 +369,16 @@ mod tests {
                     TEXT,
                     Header {
                         in_file: 0x2001,
+                        ..DATA
+                    },
+                ],
+                ElfError::Misplaced(1),
+            ),
+            (
+                vec![
+                    TEXT,
+                    Header {
+                        align: 0x3000,
                         ..DATA
                     },
                 ],

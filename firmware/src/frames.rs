@@ -10,6 +10,9 @@
 
 use seawall_agent::address::FrameNumber;
 
+/// Frames of a block: 2 MiB.
+pub const BLOCK: u64 = 512;
+
 /// Ranges of frames that may be handed out; what is reserved lies between them.
 pub const MAX_RANGES: usize = 16;
 
@@ -153,6 +156,63 @@ impl<'a> FrameTable<'a> {
         };
         list.head = index;
         self.frame(index)
+    }
+
+    /// Takes a block of free frames that lie together, aligned to their whole length, for `holder`; gives the first. All of
+    /// them go into the owner's list, from which they come back one by one. For programs that ask for it as they are
+    /// loaded: what is free is gone through.
+    pub fn take_block(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
+        let first = self.free_block()?;
+        let last = FrameNumber(first.0 + (BLOCK - 1));
+        self.use_up_to(last);
+        let (start, _) = self.find(first)?;
+        let end = start + u32::try_from(BLOCK).ok()?;
+        self.unlist(start..end);
+        for index in start..end {
+            // As `take` does for one: it is the newest free frame now.
+            let entry = self.entries.get_mut(index as usize)?;
+            entry.next = self.free;
+            self.free = index;
+            self.free_listed += 1;
+            self.take(holder, list)?;
+        }
+        Some(first)
+    }
+
+    /// The lowest block whose every frame is free.
+    fn free_block(&self) -> Option<FrameNumber> {
+        self.ranges.iter().find_map(|range| {
+            let end = range.first + u64::from(range.count);
+            let mut first = range.first.next_multiple_of(BLOCK);
+            while first + BLOCK <= end {
+                let is_free = |frame: &u64| self.holder(FrameNumber(*frame)) == Holder::Free;
+                match (first..first + BLOCK).rev().find(|frame| !is_free(frame)) {
+                    None => return Some(FrameNumber(first)),
+                    Some(_) => first += BLOCK,
+                }
+            }
+            None
+        })
+    }
+
+    /// Takes free frames out of the list of those.
+    fn unlist(&mut self, indices: core::ops::Range<u32>) {
+        let mut at = core::mem::replace(&mut self.free, NONE);
+        let mut kept = NONE;
+        while let Some(entry) = self.entries.get_mut(at as usize) {
+            let next = entry.next;
+            match entry.state {
+                // Retired meanwhile: it would be passed over.
+                RETIRED => {}
+                _ if indices.contains(&at) => self.free_listed -= 1,
+                _ => {
+                    entry.next = kept;
+                    kept = at;
+                }
+            }
+            at = next;
+        }
+        self.free = kept;
     }
 
     /// The newest free frame that has not been retired since it was given back.
@@ -341,6 +401,86 @@ mod tests {
         assert_eq!(table.holder(FrameNumber(0x104)), Holder::Outside);
         assert_eq!(table.holder(FrameNumber(0)), Holder::Outside);
         assert!(!table.retire(FrameNumber(0x9000)));
+    }
+
+    /// A block begins in the middle of the first range; the second one has room for two.
+    fn blocks(entries: &mut [Entry]) -> FrameTable<'_> {
+        FrameTable::new(
+            entries,
+            [(FrameNumber(0x100), 0x350), (FrameNumber(0x1000), 0x4ff)],
+        )
+    }
+
+    #[test]
+    fn a_block_lies_together_aligned_and_is_nobody_elses() {
+        let mut entries = [GARBAGE; 0x900];
+        let mut table = blocks(&mut entries);
+        let (mut one, mut other) = (FrameList::EMPTY, FrameList::EMPTY);
+        let early = table.take(Holder::Task(2), &mut other).unwrap();
+        let first: Vec<_> = (0..4)
+            .map_while(|_| table.take_block(Holder::Task(1), &mut one))
+            .collect();
+        assert_eq!(first, [0x200, 0x1000, 0x1200].map(FrameNumber), "and no fourth");
+        assert_eq!(table.stock(), (0x84f, 0x84f - 0x601, 0));
+        for frame in first.iter().flat_map(|first| first.0..first.0 + BLOCK) {
+            assert_eq!(table.holder(FrameNumber(frame)), Holder::Task(1), "{frame:#x}");
+        }
+        // What is left is handed out singly, each frame once.
+        let mut rest: Vec<u64> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut other))
+            .map(|frame| frame.0)
+            .collect();
+        rest.push(early.0);
+        rest.sort_unstable();
+        let expected: Vec<u64> = (0x100..0x200).chain(0x400..0x450).chain(0x1400..0x14ff).collect();
+        assert_eq!(rest, expected);
+        table.give_back(&mut one);
+        table.give_back(&mut other);
+        assert_eq!(table.stock(), (0x84f, 0x84f, 0));
+    }
+
+    #[test]
+    fn a_block_that_came_back_whole_is_taken_again_and_one_with_a_retired_frame_never() {
+        let mut entries = [GARBAGE; 0x900];
+        let mut table = blocks(&mut entries);
+        let (mut one, mut other) = (FrameList::EMPTY, FrameList::EMPTY);
+        let taken = table.take_block(Holder::Task(1), &mut one).unwrap();
+        table.give_back(&mut one);
+        assert_eq!(table.take_block(Holder::Task(1), &mut one), Some(taken));
+        assert!(table.retire(FrameNumber(taken.0 + 5)));
+        table.give_back(&mut one);
+        assert_eq!(table.stock(), (0x84f, 0x84e, 1));
+        assert_eq!(
+            table.take_block(Holder::Task(1), &mut one),
+            Some(FrameNumber(0x1000))
+        );
+        // One that was retired while it was free: it is in the list of those, and stays out of every hand.
+        assert!(table.retire(FrameNumber(0x1300)));
+        assert_eq!(table.take_block(Holder::Task(1), &mut one), None);
+        let rest: Vec<_> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut other)).collect();
+        assert_eq!(rest.len(), 0x84f - 0x200 - 2);
+        let bad = [FrameNumber(taken.0 + 5), FrameNumber(0x1300)];
+        assert!(
+            !rest
+                .iter()
+                .any(|frame| bad.contains(frame) || table.holder(*frame) != Holder::Task(2))
+        );
+        assert_eq!(table.stock(), (0x84f, 0, 2));
+        table.give_back(&mut one);
+        table.give_back(&mut other);
+        assert_eq!(table.stock(), (0x84f, 0x84d, 2));
+    }
+
+    #[test]
+    fn without_a_whole_block_nothing_is_taken() {
+        let mut entries = [GARBAGE; 0x900];
+        let mut table = blocks(&mut entries);
+        let mut list = FrameList::EMPTY;
+        for at in [0x3ff, 0x1000, 0x13ff] {
+            assert!(table.retire(FrameNumber(at)));
+        }
+        assert_eq!(table.take_block(Holder::Task(1), &mut list), None);
+        assert_eq!(table.stock(), (0x84f, 0x84c, 3));
+        assert_eq!(list, FrameList::EMPTY);
     }
 
     #[test]

@@ -144,6 +144,7 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             // Bit 63 says that the replayer's default was used.
             What::Pended => ("serror", injection.syndrome >> 63 == 0),
             What::Entered => ("registers", true),
+            What::HostAbort => ("sea-exit", true),
             _ => ("hole", false),
         };
         events.push(Event::Injection(Injected {

@@ -7,7 +7,7 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 7 save, 8 left, 9 SError later, 10 mend |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend |
 //! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given |
 //! | | | | | 7 | 1 | 1 = the abort is entered by the SError's vector |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
@@ -58,6 +58,9 @@ pub enum Injection {
     Poison(Poison),
     /// The announced page can be read and no longer written: every store to it becomes a synchronous external abort.
     ReadOnly,
+    /// The next access to the announced page is a synchronous external abort that the host takes on the guest's behalf:
+    /// `KVM_EXIT_ARM_SEA`, which is then replayed into the guest. Only a replayer on a host gets one.
+    HostAbort,
     /// The announced page, which was taken out or made read-only before, is as it was again. Only a replayer on a host
     /// gives pages back.
     Mend,
@@ -128,6 +131,7 @@ impl Injection {
             Self::Abort { .. } => What::Entered,
             Self::Poison(_) => What::Poisoned,
             Self::ReadOnly => What::Protected,
+            Self::HostAbort => What::HostAbort,
             Self::Mend => What::Mended,
             Self::Save(_) => What::Saved,
             Self::HoleBesideSError { .. } => What::Opened,
@@ -221,6 +225,7 @@ impl Step {
             | Injection::SError { syndrome: None }
             | Injection::Poison(_)
             | Injection::ReadOnly
+            | Injection::HostAbort
             | Injection::Mend
             | Injection::Save(_) => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
@@ -398,6 +403,7 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
             },
             milliseconds: u32::try_from(u64_at(raw, 24)?).ok()?,
         },
+        (6, 0) => Injection::HostAbort,
         _ => return None,
     };
     let step = Step {
@@ -440,6 +446,7 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
             syndrome: Some(iss),
             milliseconds,
         } => (9, 1, u64::from(iss), u64::from(milliseconds)),
+        Injection::HostAbort => (6, 0, 0, 0),
     };
     put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
     put(raw, 2, &step.number.to_le_bytes())?;

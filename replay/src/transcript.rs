@@ -54,6 +54,9 @@ pub enum What {
     /// The host told of poison that nobody has touched yet; no abort comes of it (`ipa`, `syndrome` is the length's
     /// logarithm).
     Advised,
+    /// The guest's access left it as a synchronous external abort that the host took (`ipa` as the host gives it or the
+    /// guest's own tables do, else 0; `syndrome` is ESR_EL2 as the host shows it; `address` is FAR_EL2, 0 where FnV is 1).
+    HostAbort,
     /// The machine is saved here (`ipa` as announced).
     Saved,
     /// The machine goes on from what was saved.
@@ -85,6 +88,7 @@ impl What {
             Self::Poisoned => 10,
             Self::Protected => 11,
             Self::Advised => 12,
+            Self::HostAbort => 13,
             Self::Saved => 14,
             Self::Restored => 15,
             Self::Mended => 20,
@@ -110,6 +114,7 @@ impl What {
             10 => Self::Poisoned,
             11 => Self::Protected,
             12 => Self::Advised,
+            13 => Self::HostAbort,
             14 => Self::Saved,
             15 => Self::Restored,
             20 => Self::Mended,

@@ -174,6 +174,7 @@ impl Replayer {
                     | Injection::ReadOnly
                     | Injection::Poison(_)
                     | Injection::Mend
+                    | Injection::HostAbort
                     | Injection::Save(_)
                     | Injection::Left
                     | Injection::SErrorLater { .. }),
@@ -185,8 +186,8 @@ impl Replayer {
                     _ if !self.memory.has_page(page) => None,
                     Injection::Hole | Injection::HoleBesideSError { .. } => Some(self.stage2.take_out(page)),
                     Injection::ReadOnly => Some(self.stage2.protect(page)),
-                    // There is no host behind this memory: none that could be poisoned, join slots, save it, kick the guest
-                    // out later, or abort an access by itself.
+                    // There is no host behind this memory: none that could be poisoned, join slots, save it, take an abort, kick
+                    // the guest out later, or abort an access by itself.
                     _ => None,
                 };
                 if let Some(changed) = changed {

@@ -127,6 +127,8 @@ pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Re
             "seawall-host-runner",
             "--test",
             "hostile",
+            "--test",
+            "out_of_reach",
             "--",
         ],
     );

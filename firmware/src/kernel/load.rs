@@ -1,5 +1,6 @@
 //! Starting a program: a slot, an address space, and its segments in fresh frames.
 
+use seawall_agent::FrameNumber;
 use seawall_firmware::arguments::Remedy;
 use seawall_firmware::calls::{STACK_PAGES, STACK_TOP, USER_WINDOW};
 use seawall_firmware::elf::{Access, Elf, Segment};
@@ -79,7 +80,8 @@ impl Kernel {
             self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
         }
         for page in 1..=STACK_PAGES {
-            self.page(slot, &space, STACK_TOP - page * PAGE, Access::Write, list)
+            let frame = self.frames.take(Holder::Task(slot), list).ok_or(NO_MEMORY)?;
+            self.page(&space, STACK_TOP - page * PAGE, frame, Access::Write, list)
                 .ok_or(NO_MEMORY)?;
         }
         if let Some(port) = self.port {
@@ -98,8 +100,18 @@ impl Kernel {
         segment: &Segment<'_>,
         list: &mut FrameList,
     ) -> Option<()> {
+        let mut own = if segment.apart {
+            Some(self.frames.take_block(Holder::Task(slot), list)?)
+        } else {
+            None
+        };
         for at in (segment.first_page()..segment.end_page()).step_by(native(PAGE)) {
-            let frame = self.page(slot, space, at, segment.access, list)?;
+            // A segment has fewer pages than a block has frames.
+            let frame = match &mut own {
+                Some(next) => core::mem::replace(next, FrameNumber(next.0 + 1)),
+                None => self.frames.take(Holder::Task(slot), list)?,
+            };
+            self.page(space, at, frame, segment.access, list)?;
             // What of the segment's bytes falls into this page.
             let skip = native(at.saturating_sub(segment.address));
             let offset = native(segment.address.saturating_sub(at));
@@ -113,18 +125,17 @@ impl Kernel {
         Some(())
     }
 
+    /// Maps a frame that was just handed out.
     fn page(
         &mut self,
-        slot: u16,
         space: &Space,
         at: u64,
+        frame: FrameNumber,
         access: Access,
         list: &mut FrameList,
-    ) -> Option<seawall_agent::FrameNumber> {
-        let frame = self.frames.take(Holder::Task(slot), list)?;
+    ) -> Option<()> {
         memory::clear_frame(frame);
-        space.map(at, space::page(frame, access), &mut self.frames, list)?;
-        Some(frame)
+        space.map(at, space::page(frame, access), &mut self.frames, list)
     }
 
     /// Gives the memory of ended tasks back. Retired frames stay where they are.

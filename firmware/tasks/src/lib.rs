@@ -112,6 +112,10 @@ pub const TARGET: u64 = 0x5000_0000;
 pub const TARGET_TEXT: u64 = 0x5000_1000;
 /// Address of the page in `.lone`.
 pub const LONE: u64 = 0x6000_0000;
+/// Address of the page in `.apart`, which has 2 MiB of memory of its own.
+pub const APART: u64 = 0x7000_0000;
+/// Address of the page in `.apart_text`, which has 2 MiB of memory of its own.
+pub const APART_TEXT: u64 = 0x7020_0000;
 
 /// Loads eight bytes by one LDR.
 pub fn load(address: u64) -> u64 {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::host::{
     Answers, Artefact, Backends, Device, Host, LabKernel, MemoryFailure, Offer, Qemu, Sandbox, Userfaultfd,
 };
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::run::place::PlaceArguments;
 use crate::scenario::{Platform, library};
 
@@ -45,6 +45,7 @@ pub fn gather(place: &PlaceArguments) -> Host {
             lab: Lab::find(&folder, place.kernel.as_deref()).map(drop),
             qemu: crate::qemu::Qemu::find(&folder).map(drop),
         },
+        is_lab: lab::is_inside(),
         offers: offers(),
     }
 }

@@ -37,6 +37,8 @@ pub struct Host {
     pub init: Artefact,
     /// What each backend says when it is asked to start.
     pub backends: Backends,
+    /// Whether this is the inside of a lab, where aborts that the host takes can be brought about.
+    pub is_lab: bool,
     /// The routes that built-in scenarios use, of those that a runner need not have.
     pub offers: Vec<Offer>,
 }

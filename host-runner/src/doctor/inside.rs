@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rows::{Rows, Started};
 use crate::backend::Missing;
 use crate::escape;
-use crate::lab::{Lab, Line, SessionEnd};
+use crate::lab::{Lab, Line, Orders, SessionEnd};
 
 /// What the lab may need to boot, to answer and to switch off.
 const WALL: Duration = Duration::from_secs(120);
@@ -17,7 +17,13 @@ const IMAGE: &str = "/seawall.Image";
 /// # Errors
 /// [`Missing`] when it cannot be booted, or does not answer.
 pub fn look(lab: &Lab) -> Result<Vec<Rows>, Missing> {
-    follow(|line| lab.session(&command(), &[], WALL, line))
+    let orders = Orders {
+        arguments: &command(),
+        files: &[],
+        wall: WALL,
+        outside: false,
+    };
+    follow(|line| lab.session(orders, line))
 }
 
 fn command() -> Vec<String> {

@@ -96,7 +96,7 @@ const WAYS: [Way; 10] = [
         id: Id::SeaExit,
         word: "sea-exit",
         name: "sea-exit",
-        by: "KVM_EXIT_ARM_SEA, which hands a SEA that the host takes for the guest to its VMM",
+        by: "KVM_EXIT_ARM_SEA, replayed to the vCPU; the lab breaks a walk of stage 2 from outside for it",
         shim: "",
     },
     Way {
@@ -195,6 +195,17 @@ fn on_kvm(id: Id, host: &Host, answers: &Answers) -> State {
     }
 }
 
+/// What KVM can hand on must come from somewhere for a scenario to run.
+fn brought_about(id: Id, host: &Host, state: State) -> State {
+    match (id, state) {
+        (Id::SeaExit, State::Yes) if !host.is_lab => no(
+            "it takes a real memory error (APEI EINJ), or the lab; one that comes is replayed all the same",
+            "--backend lab",
+        ),
+        (_, state) => state,
+    }
+}
+
 /// In the lab, from outside: its CPU, its privileges and its build are always the same, and its kernel is Debian's or one
 /// named by hand.
 fn in_lab(id: Id, host: &Host) -> State {
@@ -267,7 +278,7 @@ fn ask(way: &Way, host: &Host, scope: Scope) -> Asked {
             continue;
         }
         let state = state.map(|()| match (name, &able) {
-            ("kvm", Ok(answers)) => on_kvm(way.id, host, answers),
+            ("kvm", Ok(answers)) => brought_about(way.id, host, on_kvm(way.id, host, answers)),
             ("lab", _) => in_lab(way.id, host),
             // The shim does them all, by its own means.
             _ => State::Yes,

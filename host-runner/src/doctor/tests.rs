@@ -70,6 +70,7 @@ fn server(release: &str, sea_to_user: bool) -> Host {
             lab: Err(missing("qemu", "install qemu")),
             qemu: Err(missing("qemu", "install qemu")),
         },
+        is_lab: false,
         offers: Vec::new(),
     }
 }
@@ -364,6 +365,41 @@ fn a_route_is_planned_until_a_scenario_injects_so() {
     assert_eq!(on("uffd"), (false, "lab".into()));
     assert_eq!(on("hwpoison"), (true, "lab".into()));
     assert!(!route(&after, "uffd").row.value.contains("can"));
+}
+
+#[test]
+fn an_abort_that_the_host_takes_is_brought_about_in_the_lab_alone() {
+    let offers = || {
+        vec![Offer {
+            route: "sea-exit".into(),
+            on_qemu: false,
+        }]
+    };
+    let native = Host {
+        offers: offers(),
+        ..arm64_7_2()
+    };
+    let rows = rows(&native);
+    let on_native = route(&rows, "sea-exit");
+    assert_eq!((on_native.row.ok, on_native.planned), (Some(false), false));
+    assert!(on_native.row.value.contains("real memory error"), "{on_native:?}");
+    let inside = Host {
+        is_lab: true,
+        ..native
+    };
+    assert_eq!(route(&self::rows(&inside), "sea-exit").on, ["kvm"]);
+    let older = Host {
+        is_lab: true,
+        offers: offers(),
+        ..arm64_6_12()
+    };
+    let rows = self::rows(&older);
+    assert!(route(&rows, "sea-exit").row.value.contains("capability 245"));
+    let outside = Host {
+        offers: offers(),
+        ..laptop("7.2.13")
+    };
+    assert_eq!(route(&self::rows(&outside), "sea-exit").on, ["lab"]);
 }
 
 #[test]

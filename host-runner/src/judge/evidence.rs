@@ -57,7 +57,7 @@ pub struct Evidence {
     pub booted: Option<u64>,
     /// The guest's own words about its end.
     pub ends: Vec<End>,
-    /// Pages taken away, poisoned, made read-only or given back, SErrors pended, aborts entered and machines saved, in
+    /// Pages taken away, poisoned, made read-only or given back, SErrors pended, aborts entered and those that the host took, and machines saved, in
     /// order.
     pub injections: Vec<Event>,
     /// Synchronous aborts that the replayer itself gave.
@@ -86,7 +86,8 @@ impl Evidence {
                 | What::Entered
                 | What::Mended
                 | What::Saved
-                | What::Left => evidence.injections.push(*event),
+                | What::Left
+                | What::HostAbort => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::KeptOut => evidence.kept_out.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),

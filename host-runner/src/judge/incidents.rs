@@ -72,7 +72,7 @@ const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
     match abort.record.cause {
         Cause::Synchronous => matches!(
             injection.what,
-            What::Opened | What::Poisoned | What::Protected | What::Entered | What::Left
+            What::Opened | What::Poisoned | What::Protected | What::Entered | What::Left | What::HostAbort
         ),
         Cause::SError | Cause::Deferred => matches!(injection.what, What::Pended),
     }
@@ -97,7 +97,7 @@ fn delivery(delivered: &mut Open, injection: &Event) -> Option<Event> {
             .abort()
             .is_some_and(seawall_agent::syndrome::Abort::is_external)
             .then_some(*injection),
-        What::Opened | What::Poisoned | What::Protected => {
+        What::Opened | What::Poisoned | What::Protected | What::HostAbort => {
             delivered.take(|event| event.ipa >> 12 == injection.ipa >> 12)
         }
         _ => None,

@@ -13,6 +13,7 @@ use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
 use super::pl011::{self, Pl011};
+use super::uapi::ArmSea;
 use crate::backend::Limits;
 
 /// Where the PL011 is.
@@ -60,6 +61,8 @@ pub(crate) enum Answer {
     /// Pend an SError so many milliseconds from now, while the task that announced runs; then say so with
     /// [`Board::pended`].
     PendLater(Cause, Option<u32>, u32),
+    /// Have the host meet an abort at the announced page, which is in memory; then say so with [`Board::out_of_reach`].
+    Break(Cause),
 }
 
 impl Cause {
@@ -200,12 +203,14 @@ impl Board {
                     Injection::Poison(by) if self.has(cause) => Answer::Poison(cause, by),
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
                     Injection::Mend if self.has(cause) => Answer::Mend(cause),
+                    Injection::HostAbort if self.has(cause) => Answer::Break(cause),
                     Injection::Hole
                     | Injection::HoleBesideSError { .. }
                     | Injection::Left
                     | Injection::Poison(_)
                     | Injection::ReadOnly
                     | Injection::Mend
+                    | Injection::HostAbort
                     | Injection::Save(_) => {
                         self.note(Event {
                             ipa: offset,
@@ -294,6 +299,23 @@ impl Board {
             .get(&page)
             .map_or(blank, |cause| event(What::KeptOut, *cause));
         self.note(Event { ipa: page, ..of_page });
+    }
+
+    /// The next access to the page of this cause is an abort that the host takes. It is noted when it comes.
+    pub(crate) fn out_of_reach(&mut self, cause: Cause) {
+        self.pages.insert(cause.page(), cause);
+    }
+
+    /// The guest's access left it as an abort that the host took; `page`, where it is known.
+    pub(crate) fn host_abort(&mut self, sea: ArmSea, page: Option<u64>) {
+        let blank = Event::of(What::HostAbort);
+        let of_page = page.and_then(|page| self.pages.get(&page));
+        self.note(Event {
+            ipa: page.unwrap_or(0),
+            syndrome: sea.esr,
+            address: sea.gva.unwrap_or(0),
+            ..of_page.map_or(blank, |cause| event(What::HostAbort, *cause))
+        });
     }
 
     fn changed(&mut self, what: What, cause: Cause) {

@@ -6,7 +6,8 @@ use kvm_ioctls::Kvm;
 
 use super::uapi::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_PMU_V3,
-    KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_COALESCED_MMIO, KVM_CAP_NR_MEMSLOTS, KVM_CAP_READONLY_MEM,
+    KVM_CAP_ARM_SEA_TO_USER, KVM_CAP_ARM_VM_IPA_SIZE, KVM_CAP_COALESCED_MMIO, KVM_CAP_NR_MEMSLOTS,
+    KVM_CAP_READONLY_MEM,
 };
 use crate::backend::Missing;
 
@@ -24,6 +25,8 @@ pub(super) struct Abilities {
     pub(super) coalesced: bool,
     /// `KVM_CAP_READONLY_MEM`.
     pub(super) read_only: bool,
+    /// `KVM_CAP_ARM_SEA_TO_USER`.
+    pub(super) sea_to_user: bool,
     /// `KVM_CAP_NR_MEMSLOTS`.
     pub(super) slots: u32,
     /// `KVM_CAP_ARM_VM_IPA_SIZE`.
@@ -58,6 +61,7 @@ pub(super) fn open() -> Result<(Kvm, Abilities), Missing> {
         syndromes: ask(KVM_CAP_ARM_INJECT_SERROR_ESR) != 0,
         pmu: ask(KVM_CAP_ARM_PMU_V3) != 0,
         read_only: ask(KVM_CAP_READONLY_MEM) != 0,
+        sea_to_user: ask(KVM_CAP_ARM_SEA_TO_USER) != 0,
         coalesced: ask(KVM_CAP_COALESCED_MMIO) != 0,
         // [Linux Documentation/virt/kvm/api.rst §4.4] a host that does not say has 32.
         slots: Some(ask(KVM_CAP_NR_MEMSLOTS))
@@ -104,6 +108,17 @@ pub(super) fn no_read_only_slots() -> Missing {
     Missing {
         what: format!("KVM_CAP_READONLY_MEM (capability {KVM_CAP_READONLY_MEM}): no read-only memory slots"),
         fix: "boot the host with a newer Linux, or use --backend lab".into(),
+    }
+}
+
+/// What an abort that the host takes needs, to be the runner's, and this host lacks.
+pub(super) fn no_sea_exit() -> Missing {
+    Missing {
+        what: format!(
+            "KVM_CAP_ARM_SEA_TO_USER (capability {KVM_CAP_ARM_SEA_TO_USER}): this host's KVM makes an SError of a \
+             synchronous external abort that it takes"
+        ),
+        fix: "boot the host with Linux 6.19 or later; for the lab, name one with --kernel".into(),
     }
 }
 

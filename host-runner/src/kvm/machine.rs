@@ -8,12 +8,13 @@ use kvm_bindings::{
     kvm_vcpu_init,
 };
 use kvm_ioctls::{DeviceFd, IoEventAddress, Kvm, VcpuFd, VmFd};
-use seawall_replay::plan::Injection;
+use seawall_replay::plan::{Injection, Step};
 
 use super::board::{Board, PORT, UART};
+use super::errands::Errands;
 use super::later::Later;
 use super::memory::{self, Memory};
-use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, Register};
+use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_SEA_TO_USER, Register};
 use super::{host::Abilities, registers, state, unusual};
 use crate::backend::{Missing, Request};
 use crate::guest_tree::{Gic, GuestTree, Region};
@@ -31,9 +32,11 @@ pub(super) const INTERRUPTS: u32 = 64;
 /// The PMU's private interrupt, by its number in the GIC: the one that SBSA gives it.
 const PMU_INTERRUPT: u32 = 23;
 
-/// Everything a running guest needs; dropped as a whole, the vCPU first.
+/// Everything a running guest needs; dropped as a whole, in this order.
 #[derive(Debug)]
 pub(super) struct Machine {
+    // Goes before the VM, whose tables it may have to mend.
+    pub(super) outside: Option<Errands>,
     pub(super) vcpu: VcpuFd,
     pub(super) gic: DeviceFd,
     pub(super) board: Board,
@@ -84,6 +87,13 @@ impl Machine {
                 memory.prepare(by)?;
             }
         }
+        let breaks = |step: Step| step.injection == Injection::HostAbort;
+        let outside = if request.plan.steps().any(breaks) {
+            memory.keep_small()?;
+            Some(Errands::open().map_err(|error| format!("the lab's outside: {error}"))?)
+        } else {
+            None
+        };
         let board = if let Some(saved) = request.state.saved {
             state::restore(&vcpu, &gic, &mut memory, &abilities, saved)?;
             Board::restored(memory.range(), request.plan, &request.limits, saved)?
@@ -98,6 +108,7 @@ impl Machine {
             Board::new(memory.range(), request.plan, &request.limits)
         };
         Ok(Self {
+            outside,
             vcpu,
             gic,
             board,
@@ -132,12 +143,17 @@ impl Bare {
         let vm = kvm
             .create_vm_with_type(vm_type)
             .map_err(failed("KVM_CREATE_VM"))?;
-        if !request.vm.without_nisv_exits {
-            let nisv = kvm_enable_cap {
-                cap: KVM_CAP_ARM_NISV_TO_USER,
+        let enable = |cap| {
+            vm.enable_cap(&kvm_enable_cap {
+                cap,
                 ..kvm_enable_cap::default()
-            };
-            vm.enable_cap(&nisv).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+            })
+        };
+        if !request.vm.without_nisv_exits {
+            enable(KVM_CAP_ARM_NISV_TO_USER).map_err(failed("KVM_CAP_ARM_NISV_TO_USER"))?;
+        }
+        if abilities.sea_to_user {
+            enable(KVM_CAP_ARM_SEA_TO_USER).map_err(failed("KVM_CAP_ARM_SEA_TO_USER"))?;
         }
 
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;

@@ -204,6 +204,43 @@ impl Memory {
         Some(if addressed { host.addr() } else { 0 })
     }
 
+    /// Has the host keep all of this memory in pages of 4 KiB. Otherwise its kernel puts pages together when it likes, and
+    /// walks stage 2 for that.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn keep_small(&self) -> Result<(), String> {
+        let Range { start, end } = self.host_range()?;
+        let host = self.host_address(BASE)?;
+        // SAFETY: `mapping` begins at `host`, is as long as this, and this struct owns it.
+        unsafe { poison::keep_small(host, end - start) }.map_err(|error| format!("MADV_NOHUGEPAGE: {error}"))
+    }
+
+    /// Takes the host memory behind a page away: what was in it is gone, and stage 2 no longer leads there. The next touch
+    /// brings another page. The vCPU stands still meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong, for people; the guest cannot go on then.
+    pub(super) fn discard(&mut self, page: u64) -> Result<(), String> {
+        if !self.range().contains(&page) || !page.is_multiple_of(PAGE) {
+            return Err(format!("{page:#x} is no page of memory"));
+        }
+        let host = self.host_address(page)?;
+        // SAFETY: the page lies in `mapping`, a private anonymous one that this struct owns; what the guest had there is
+        // what the caller gives up, and this process keeps nothing of it.
+        unsafe { poison::discard(host) }.map_err(|error| format!("MADV_DONTNEED: {error}"))
+    }
+
+    /// Where an IPA lies in this process.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) fn host_address(&self, ipa: u64) -> Result<*mut u8, String> {
+        self.mapping
+            .get_host_address(GuestAddress(ipa))
+            .map_err(|error| format!("{ipa:#x} lies outside of memory: {error}"))
+    }
+
     /// Where memory lies in this process.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
-//! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same).
+//! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same),
+//! `sea` (the aborts that the host takes).
 //! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it),
 //! `sandbox` (what that thread may still ask the host for), `give` (what the vCPU is given), `read_back` (whether KVM has
 //! it), `kick` (what gets the vCPU out of the guest), `later` (an SError that waits for that), `unusual` (what few
@@ -21,6 +22,8 @@ mod pl011;
 mod poison;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod read_back;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod sea;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -38,6 +41,8 @@ pub mod sandbox;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod usage;
 
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod errands;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod give;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -95,6 +100,7 @@ impl Backend for Kvm {
 
     fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
         use crate::backend::RunEnd;
+        use crate::lab::outside::Outside;
         use seawall_replay::plan::{Injection, Poison};
 
         if let Some(missing) = sandbox::missing() {
@@ -128,6 +134,8 @@ impl Backend for Kvm {
                     poison::missing_memory_failure().or_else(poison::Offline::missing)
                 }
                 Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
+                Injection::HostAbort if !self.abilities.sea_to_user => Some(host::no_sea_exit()),
+                Injection::HostAbort => Outside::missing(),
                 _ => None,
             };
             if let Some(missing) = missing {

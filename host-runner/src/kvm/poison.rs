@@ -34,14 +34,32 @@ const _: () = assert!(PAGE_BYTES as u64 == PAGE);
 /// `page` must be aligned and in a private mapping, which nobody reads there any more.
 pub(super) unsafe fn by_memory_failure(page: *mut u8) -> io::Result<()> {
     // SAFETY: the caller has said so.
-    unsafe { advise(page, libc::MADV_HWPOISON) }
+    unsafe { advise(page, PAGE_BYTES, libc::MADV_HWPOISON) }
+}
+
+/// Gives a page back to the host: what was in it is gone, and whoever touches it next gets another.
+///
+/// # Safety
+/// `page` must be aligned and in a private anonymous mapping, and nobody may miss what was in it.
+pub(super) unsafe fn discard(page: *mut u8) -> io::Result<()> {
+    // SAFETY: the caller has said so.
+    unsafe { advise(page, PAGE_BYTES, libc::MADV_DONTNEED) }
+}
+
+/// Has the host make no large pages of this memory, now or later. What is in it stays.
+///
+/// # Safety
+/// The range must be aligned, and a mapping of this process.
+pub(super) unsafe fn keep_small(start: *mut u8, bytes: usize) -> io::Result<()> {
+    // SAFETY: the caller has said so; this advice changes nothing that is in memory.
+    unsafe { advise(start, bytes, libc::MADV_NOHUGEPAGE) }
 }
 
 /// # Safety
-/// Nobody may miss what was in the page.
-unsafe fn advise(page: *mut u8, advice: libc::c_int) -> io::Result<()> {
-    // SAFETY: the caller gives a page that it may lose.
-    match unsafe { libc::madvise(page.cast(), PAGE_BYTES, advice) } {
+/// The range must be a mapping of this process, and nobody may miss what the advice takes from it.
+unsafe fn advise(start: *mut u8, bytes: usize, advice: libc::c_int) -> io::Result<()> {
+    // SAFETY: the caller gives memory that it may lose.
+    match unsafe { libc::madvise(start.cast(), bytes, advice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -212,8 +230,8 @@ impl Userfault {
         // SAFETY: the caller gives up the page; a page that is not present and not part of a huge one is what can be
         // poisoned.
         unsafe {
-            advise(page, libc::MADV_NOHUGEPAGE)?;
-            advise(page, libc::MADV_DONTNEED)?;
+            advise(page, PAGE_BYTES, libc::MADV_NOHUGEPAGE)?;
+            advise(page, PAGE_BYTES, libc::MADV_DONTNEED)?;
         }
         self.call(
             UFFDIO_REGISTER,

@@ -22,13 +22,11 @@ pub(crate) const KVM_CAP_ARM_INJECT_EXT_DABT: u32 = 178;
 /// Capability: a VM's guest may begin at EL2 (Linux 6.16).
 pub(crate) const KVM_CAP_ARM_EL2: u32 = 240;
 /// Capability: synchronous external aborts that the host takes leave for user space (Linux 6.19).
-#[expect(dead_code, reason = "asked for by the sea-exit route, which is not built yet")]
 pub(crate) const KVM_CAP_ARM_SEA_TO_USER: u32 = 245;
 
 /// Exit: an access with no valid syndrome; [`ArmNisv`].
 pub(crate) const KVM_EXIT_ARM_NISV: u32 = 28;
 /// Exit: the host took a synchronous external abort on the guest's behalf; [`ArmSea`].
-#[expect(dead_code, reason = "decoded by the sea-exit route, which is not built yet")]
 pub(crate) const KVM_EXIT_ARM_SEA: u32 = 41;
 /// Exit: a 64-byte load or store; carries an [`ArmNisv`] too.
 pub(crate) const KVM_EXIT_ARM_LDST64B: u32 = 42;
@@ -92,10 +90,6 @@ pub(crate) struct ArmSea {
     pub(crate) gpa: Option<u64>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the sea-exit route, which is not built yet")
-)]
 impl ArmSea {
     /// From the union's first words: flags, ESR, GVA, GPA.
     pub(crate) const fn from_words([flags, esr, gva, gpa]: [u64; 4]) -> Self {

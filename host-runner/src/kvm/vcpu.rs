@@ -25,10 +25,12 @@ use super::registers;
 use super::sandbox;
 use super::sigbus::{self, Met};
 use super::uapi::{
-    ArmNisv, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
-    Register,
+    ArmNisv, ArmSea, KVM_EXIT_ARM_LDST64B, KVM_EXIT_ARM_NISV, KVM_EXIT_ARM_SEA, KVM_SYSTEM_EVENT_RESET,
+    KVM_SYSTEM_EVENT_SHUTDOWN, Register,
 };
 use crate::backend::RunEnd;
+
+mod host_abort;
 
 /// Between two kicks of a vCPU that has not stopped yet.
 const KICK_INTERVAL: Duration = Duration::from_millis(10);
@@ -168,6 +170,8 @@ enum Exit {
     /// An access without a syndrome: no device can take it.
     NoSyndrome(ArmNisv),
     Interrupted,
+    /// The guest's access was a synchronous external abort for the host.
+    HostAbort(ArmSea),
     /// The guest touched poison: the host sent a SIGBUS.
     Poisoned(Met),
     System(u32),
@@ -191,11 +195,15 @@ fn run(mut machine: Machine, stop: &AtomicBool) -> Stopped {
             };
         }
     };
-    let end = match machine.begin() {
+    let mut end = match machine.begin() {
         Ok(()) => machine.run_until(stop),
         Err(reason) => End::Over(RunEnd::Stuck(reason)),
     };
     drop(target);
+    // Before the host's kernel takes the memory back, and walks its tables for that.
+    if let Some(Err(reason)) = machine.outside.take().map(|outside| outside.mend(None)) {
+        end = End::Over(RunEnd::Stuck(reason));
+    }
     Stopped { end, machine }
 }
 
@@ -254,6 +262,7 @@ impl Machine {
             Ok(VcpuExit::SystemEvent(kind, _)) => return Exit::System(kind),
             Ok(VcpuExit::Intr) => return Exit::Interrupted,
             Ok(VcpuExit::Unsupported(number @ (KVM_EXIT_ARM_NISV | KVM_EXIT_ARM_LDST64B))) => number,
+            Ok(VcpuExit::Unsupported(KVM_EXIT_ARM_SEA)) => return Exit::HostAbort(self.sea()),
             Ok(_) => return Exit::Unknown(self.vcpu.get_kvm_run().exit_reason),
             Err(error) => {
                 let error = std::io::Error::from(error);
@@ -269,6 +278,14 @@ impl Machine {
         // SAFETY: for these two exits KVM fills `arm_nisv`, two 64-bit integers, for which every bit pattern is a value.
         let nisv = unsafe { self.vcpu.get_kvm_run().__bindgen_anon_1.arm_nisv };
         Exit::NoSyndrome(ArmNisv::from_words([nisv.esr_iss, nisv.fault_ipa]))
+    }
+
+    /// What the host says of an abort that it took. kvm-bindings does not know this part of the union.
+    fn sea(&mut self) -> ArmSea {
+        let union = &raw const self.vcpu.get_kvm_run().__bindgen_anon_1;
+        // SAFETY: for this exit KVM fills the union's first four 64-bit words, for which every bit pattern is a value; the
+        // union is as large and as aligned as any of its members, `arm_nisv` and the 256 bytes of padding among them.
+        ArmSea::from_words(unsafe { union.cast::<[u64; 4]>().read() })
     }
 
     /// Answers an exit; gives the end, if it is one.
@@ -296,6 +313,7 @@ impl Machine {
                 Answer::Poison(cause, by) => self.poison(cause, by),
                 Answer::Protect(cause) => self.protect(cause),
                 Answer::Mend(cause) => self.mend(cause),
+                Answer::Break(cause) => self.put_out_of_reach(cause),
                 Answer::Enter(cause, kind, esr, far) => self.enter_abort(cause, kind, esr, far),
                 Answer::PendLater(cause, syndrome, milliseconds) => {
                     self.pend_later(cause, syndrome, milliseconds)
@@ -307,6 +325,7 @@ impl Machine {
                 self.answer_nobody(fault_ipa)
             }
             Exit::Poisoned(met) => self.abort_by_poison(met).and_then(|()| self.keep_out(met)),
+            Exit::HostAbort(taken) => self.replay(taken),
             Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(End::Over(RunEnd::PoweredOff)),
             Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(End::Over(RunEnd::Reset)),
             Exit::System(kind) => Err(format!("system event {kind}")),

@@ -17,6 +17,10 @@ pub(crate) enum Frame<'a> {
     Line(Line<'a>),
     /// The inner command has ended with this code.
     Exit(i32),
+    /// The inside asks its outside.
+    Question(&'a str),
+    /// The outside answers: the one frame that goes in.
+    Answer(&'a str),
 }
 
 /// A frame's letter.
@@ -27,6 +31,8 @@ pub(crate) enum Kind {
     Kernel,
     File,
     Exit,
+    Question,
+    Answer,
 }
 
 impl Kind {
@@ -37,6 +43,8 @@ impl Kind {
             Self::Kernel => b'K',
             Self::File => b'F',
             Self::Exit => b'X',
+            Self::Question => b'Q',
+            Self::Answer => b'A',
         }
     }
 }
@@ -65,6 +73,8 @@ pub(crate) fn decode(line: &str) -> Frame<'_> {
         Some('E') => Frame::Line(Line::Err(text.as_str())),
         Some('F') => Frame::Line(Line::File(text.as_str())),
         Some('K') => Frame::Line(Line::Kernel(text.as_str())),
+        Some('Q') => Frame::Question(text.as_str()),
+        Some('A') => Frame::Answer(text.as_str()),
         Some('X') => text.as_str().parse().map_or(kernel, Frame::Exit),
         _ => kernel,
     }
@@ -93,6 +103,11 @@ mod tests {
             there_and_back(Kind::File, "a 0 AA=="),
             r#"Line(File("a 0 AA=="))"#
         );
+        assert_eq!(
+            there_and_back(Kind::Question, "1 mend 0"),
+            r#"Question("1 mend 0")"#
+        );
+        assert_eq!(there_and_back(Kind::Answer, "1 done"), r#"Answer("1 done")"#);
         assert_eq!(there_and_back(Kind::Exit, "-1"), "Exit(-1)");
         assert_eq!(there_and_back(Kind::Exit, "124"), "Exit(124)");
     }
@@ -113,7 +128,7 @@ mod tests {
             "\u{1e}O{\"half\":[    3.1] Kernel panic",
             "\u{1e}X\u{1f}",
             "\u{1e}Xnone\u{1f}",
-            "\u{1e}Q?\u{1f}",
+            "\u{1e}Z?\u{1f}",
             "\u{1e}\u{1f}",
             "",
         ] {

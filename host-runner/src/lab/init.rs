@@ -8,13 +8,16 @@ use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::ptr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::frame::{self, Kind};
+use super::frame::{self, Frame, Kind};
+use super::message;
+use super::outside::SOCKET;
 use super::parcel;
 
 /// The exit code that says that init itself failed.
@@ -46,6 +49,7 @@ pub(super) fn main() -> ! {
     // Without a serial line there is nobody to tell.
     if let Ok(serial) = open_serial() {
         quiet_console();
+        let serial = Arc::new(serial);
         finish(&serial, &serve(&serial));
     }
     power_off()
@@ -130,7 +134,10 @@ fn power_off() -> ! {
 }
 
 /// Runs the inner command to its end; gives its exit code.
-fn serve(serial: &Serial) -> io::Result<i32> {
+fn serve(serial: &Arc<Serial>) -> io::Result<i32> {
+    if std::env::var_os(super::OUTSIDE).is_some_and(|is| is == "1") {
+        relay(serial)?;
+    }
     let arguments: Vec<String> = serde_json::from_slice(&std::fs::read("/request.json")?)?;
     let log = OpenOptions::new().read(true).open("/dev/kmsg").ok();
     let mut child = Command::new("/init")
@@ -138,6 +145,7 @@ fn serve(serial: &Serial) -> io::Result<i32> {
         .env_clear()
         .env("PATH", "/")
         .env("TMPDIR", "/tmp")
+        .env(super::MARK, "1")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -160,21 +168,58 @@ fn serve(serial: &Serial) -> io::Result<i32> {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
+/// Has questions go out and answers come in, for as long as the machine runs; one asks at a time.
+fn relay(serial: &Arc<Serial>) -> io::Result<()> {
+    let listener = UnixListener::bind(SOCKET)?;
+    let answers = serial
+        .0
+        .lock()
+        .map_err(|_| io::Error::other("the serial line is locked"))?
+        .try_clone()?;
+    let asking: Arc<Mutex<Option<UnixStream>>> = Arc::default();
+    let answered = Arc::clone(&asking);
+    let serial = Arc::clone(serial);
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            if let (Ok(mut asking), Ok(back)) = (asking.lock(), connection.try_clone()) {
+                *asking = Some(back);
+            }
+            lines(connection, message::LONGEST, |line| {
+                serial.send(Kind::Question, line)
+            });
+        }
+    });
+    thread::spawn(move || {
+        lines(answers, message::LONGEST + 4, |line| {
+            let text = String::from_utf8_lossy(line);
+            if let Frame::Answer(answer) = frame::decode(&text)
+                && let Ok(mut asking) = answered.lock()
+                && let Some(connection) = asking.as_mut()
+            {
+                // Who has gone needs no answer.
+                let _ = writeln!(connection, "{answer}");
+            }
+        });
+    });
+    Ok(())
+}
+
 fn pass_on(serial: &Serial, kind: Kind, from: Option<impl Read>) {
-    let Some(from) = from else { return };
+    if let Some(from) = from {
+        lines(from, frame::LONGEST, |line| serial.send(kind, line));
+    }
+}
+
+/// Gives each line without its newline, until nothing comes; one that is longer comes in pieces.
+fn lines(from: impl Read, longest: usize, mut take: impl FnMut(&[u8])) {
     let mut from = BufReader::with_capacity(64 << 10, from);
     let mut line = Vec::new();
     loop {
         line.clear();
-        match from
-            .by_ref()
-            .take(frame::LONGEST as u64)
-            .read_until(b'\n', &mut line)
-        {
+        match from.by_ref().take(longest as u64).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
-            Ok(_) => {}
+            Ok(_) => take(line.strip_suffix(b"\n").unwrap_or(&line)),
         }
-        serial.send(kind, line.strip_suffix(b"\n").unwrap_or(&line));
     }
 }
 

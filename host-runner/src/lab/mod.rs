@@ -11,10 +11,22 @@ use std::time::Duration;
 
 use crate::backend::Missing;
 
+mod breaker;
 mod frame;
+mod gdb;
+mod message;
 mod newc;
+#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(any(test, target_arch = "aarch64")),
+    expect(dead_code, reason = "the lab's inside is an arm64 machine")
+)]
+pub(crate) mod outside;
 mod parcel;
 mod session;
+mod stage2;
+#[cfg(test)]
+mod stub;
 
 #[cfg(target_os = "linux")]
 mod init;
@@ -25,6 +37,9 @@ pub use parcel::{OUT, Parcel};
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
 /// The kernel gives it to init as an environment variable; tells a lab from a container, where a command may be pid 1 too.
 const MARK: &str = "SEAWALL_LAB";
+
+/// The same, where somebody outside answers what is asked there.
+const OUTSIDE: &str = "SEAWALL_OUTSIDE";
 
 /// QEMU, an arm64 Linux kernel, and this command built for arm64 to be its init.
 #[derive(Clone, Debug)]
@@ -37,6 +52,19 @@ pub struct Lab {
     pub init: PathBuf,
     /// The guest's Image.
     pub image: PathBuf,
+}
+
+/// What a session is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Orders<'a> {
+    /// For this command, inside.
+    pub arguments: &'a [String],
+    /// Put into the lab's file system first, at absolute paths.
+    pub files: &'a [(String, Vec<u8>)],
+    /// Wall-clock limit.
+    pub wall: Duration,
+    /// Whether somebody outside is to break walks of stage 2 when he is asked to.
+    pub outside: bool,
 }
 
 /// What a session in the lab said.
@@ -93,19 +121,12 @@ impl Lab {
         })
     }
 
-    /// Boots the lab and runs this command inside with `arguments`; `files` are put into its file system first, at the
-    /// absolute paths given. Lines come as they are printed.
+    /// Boots the lab and runs this command inside. Lines come as they are printed.
     ///
     /// # Errors
     /// [`Missing`] when QEMU cannot be started.
-    pub fn session(
-        &self,
-        arguments: &[String],
-        files: &[(String, Vec<u8>)],
-        wall: Duration,
-        line: &mut dyn FnMut(Line<'_>),
-    ) -> Result<SessionEnd, Missing> {
-        session::hold(self, arguments, files, wall, line)
+    pub fn session(&self, orders: Orders<'_>, line: &mut dyn FnMut(Line<'_>)) -> Result<SessionEnd, Missing> {
+        session::hold(self, orders, line)
     }
 }
 
@@ -162,6 +183,12 @@ fn is_arm64_program(head: &[u8; 64]) -> bool {
 #[must_use]
 pub fn is_init() -> bool {
     std::process::id() == 1 && std::env::var_os(MARK).is_some_and(|mark| mark == "1")
+}
+
+/// Whether this process runs inside a lab, as init's child.
+#[must_use]
+pub fn is_inside() -> bool {
+    std::process::id() != 1 && std::env::var_os(MARK).is_some_and(|mark| mark == "1")
 }
 
 /// Does init's work and switches the machine off; never returns.

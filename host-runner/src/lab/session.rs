@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::breaker::{Breaker, Stopped};
 use super::frame::{self, Frame};
 use super::newc::{Archive, TooLarge};
-use super::{Lab, Line, MARK, SessionEnd};
+use super::{Lab, Line, MARK, OUTSIDE, Orders, SessionEnd};
 use crate::backend::Missing;
 
 /// Lines that are kept, to say what was last seen.
@@ -41,15 +43,60 @@ enum Said {
     SerialEnd,
 }
 
+/// Bytes of a socket's path, at most [Linux `include/uapi/linux/un.h`, with the zero at its end].
+const SOCKET_PATH: usize = 107;
+
+/// Where QEMU's gdb stub listens: in a folder that nobody else may enter, and that goes with it.
+struct Stub {
+    folder: tempfile::TempDir,
+}
+
+impl Stub {
+    fn new() -> Result<Self, Missing> {
+        let folder = tempfile::tempdir().map_err(|error| no_file(&error))?;
+        let stub = Self { folder };
+        if stub.path().as_os_str().len() > SOCKET_PATH {
+            return Err(Missing {
+                what: format!(
+                    "a socket for QEMU's gdb stub: {} is too long",
+                    stub.path().display()
+                ),
+                fix: "TMPDIR=/tmp".into(),
+            });
+        }
+        Ok(stub)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("gdb")
+    }
+}
+
+/// Who answers what is asked inside.
+struct Outside<W> {
+    breaker: Breaker,
+    line: W,
+}
+
+impl<W: Write> Outside<W> {
+    fn answer(&mut self, question: &str) -> Result<(), Stopped> {
+        if let Some(answer) = self.breaker.answer(question)? {
+            let frame = frame::encode(frame::Kind::Answer, answer.as_bytes());
+            // A lab that has gone needs no answer; that it has gone is seen where its lines come from.
+            let _ = self.line.write_all(&frame).and_then(|()| self.line.flush());
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn hold(
     lab: &Lab,
-    arguments: &[String],
-    files: &[(String, Vec<u8>)],
-    wall: Duration,
+    orders: Orders<'_>,
     line: &mut dyn FnMut(Line<'_>),
 ) -> Result<SessionEnd, Missing> {
     let begin = Instant::now();
-    let archive = file_system(lab, arguments, files)?;
+    let archive = file_system(lab, orders.arguments, orders.files)?;
+    let stub = orders.outside.then(Stub::new).transpose()?;
     // A file without a name, which QEMU finds among the runner's open ones: nothing stays behind, whatever happens.
     let mut initrd = tempfile::tempfile().map_err(|error| no_file(&error))?;
     initrd
@@ -58,12 +105,21 @@ pub(super) fn hold(
         .map_err(|error| no_file(&error))?;
     let path = format!("/proc/{}/fd/{}", std::process::id(), initrd.as_raw_fd());
 
-    let mut machine = Machine(command(lab, path.as_ref()).spawn().map_err(|error| Missing {
+    let mut command = command(lab, path.as_ref());
+    if let Some(stub) = &stub {
+        with_outside(&mut command, &stub.path());
+    }
+    let mut machine = Machine(command.spawn().map_err(|error| Missing {
         what: format!("{} cannot be started: {error}", lab.program.display()),
         fix: "sudo apt-get install qemu-system-arm".into(),
     })?);
     let said = listen(&mut machine);
-    let end = follow(&said, begin, wall, line);
+    let answers = machine.0.stdin.take();
+    let outside = stub.as_ref().zip(answers).map(|(stub, line)| Outside {
+        breaker: Breaker::new(stub.path()),
+        line,
+    });
+    let end = follow(&said, begin, orders.wall, outside, line);
     if matches!(end, SessionEnd::Exited(_)) {
         // It is syncing and switching itself off; what it still says interests nobody.
         let off = Instant::now() + POWER_OFF;
@@ -83,7 +139,7 @@ fn no_file(error: &dyn core::fmt::Display) -> Missing {
 }
 
 fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Missing> {
-    let read = |path: &std::path::Path| {
+    let read = |path: &Path| {
         std::fs::read(path).map_err(|error| Missing {
             what: format!("{} cannot be read: {error}", path.display()),
             fix: "cargo xtask build".into(),
@@ -108,7 +164,7 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
     write().map_err(|error| no_file(&error))
 }
 
-fn command(lab: &Lab, initrd: &std::path::Path) -> Command {
+fn command(lab: &Lab, initrd: &Path) -> Command {
     let mut command = Command::new(&lab.program);
     command
         .args([
@@ -134,13 +190,33 @@ fn command(lab: &Lab, initrd: &std::path::Path) -> Command {
         .arg("-initrd")
         .arg(initrd)
         .arg("-append")
-        .arg(format!(
-            "console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1"
-        ))
+        .arg(append(false))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+fn append(outside: bool) -> String {
+    let plain = format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1");
+    if outside {
+        // DAMON walks the stage-2 tables that are to be broken. A kernel that meets them so all the same has no tasks left
+        // that one could rely on: the lab goes down at once, and says why.
+        format!("{plain} {OUTSIDE}=1 damon_stat.enabled=0 oops=panic")
+    } else {
+        plain
+    }
+}
+
+/// The same machine, with a gdb stub and a serial line that answers can go in by.
+fn with_outside(command: &mut Command, socket: &Path) {
+    // QEMU's own options take a comma twice.
+    let socket = socket.to_string_lossy().replace(',', ",,");
+    // The last one counts.
+    command
+        .args(["-append", &append(true)])
+        .args(["-gdb", &format!("unix:{socket},server=on,wait=off")])
+        .stdin(Stdio::piped());
 }
 
 /// Has threads read what QEMU says; they end with it.
@@ -185,6 +261,7 @@ fn follow(
     said: &Receiver<Said>,
     begin: Instant,
     wall: Duration,
+    mut outside: Option<Outside<impl Write>>,
     line: &mut dyn FnMut(Line<'_>),
 ) -> SessionEnd {
     let mut last = VecDeque::new();
@@ -195,9 +272,27 @@ fn follow(
         }
     };
     let why = loop {
-        match said.recv_timeout(wall.saturating_sub(begin.elapsed())) {
+        let left = wall.saturating_sub(begin.elapsed());
+        let due = outside.as_ref().and_then(|outside| outside.breaker.due());
+        let until_due = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
+        if until_due.is_zero()
+            && let Some(outside) = &mut outside
+            && let Err(Stopped(reason)) = outside.breaker.mend_overdue()
+        {
+            break format!("the lab's machine stands still: {reason}");
+        }
+        match said.recv_timeout(left.min(until_due)) {
             Ok(Said::Serial(text)) => match frame::decode(&text) {
                 Frame::Exit(code) => return SessionEnd::Exited(code),
+                Frame::Question(text) => {
+                    if let Some(outside) = &mut outside
+                        && let Err(Stopped(reason)) = outside.answer(text)
+                    {
+                        break format!("the lab's machine stands still: {reason}");
+                    }
+                }
+                // Goes in, and never comes out.
+                Frame::Answer(_) => {}
                 Frame::Line(what) => {
                     if let Line::Out(text) | Line::Err(text) | Line::Kernel(text) = what {
                         keep(text);
@@ -216,6 +311,7 @@ fn follow(
                 }
                 break "the lab went down before the command in it ended".to_owned();
             }
+            Err(RecvTimeoutError::Timeout) if until_due < left => {}
             Err(RecvTimeoutError::Timeout) => {
                 break format!("the lab did not end within {} s", wall.as_secs());
             }
@@ -240,9 +336,13 @@ mod tests {
             say.send(one).unwrap();
         }
         let mut lines = Vec::new();
-        let end = follow(&hear, Instant::now(), wall, &mut |line| {
-            lines.push(format!("{line:?}"))
-        });
+        let end = follow(
+            &hear,
+            Instant::now(),
+            wall,
+            None::<Outside<Vec<u8>>>,
+            &mut |line| lines.push(format!("{line:?}")),
+        );
         drop(say);
         (end, lines)
     }
@@ -284,6 +384,64 @@ mod tests {
         assert!(
             !why.contains("line 3\n") && why.lines().count() == 1 + KEPT_LINES,
             "{why}"
+        );
+    }
+
+    #[test]
+    fn questions_are_answered_by_frames_and_everything_else_is_no_question() {
+        let (say, hear) = mpsc::channel();
+        for text in [
+            "\u{1e}Q7 mend 80000000\u{1f}",
+            "\u{1e}Qhello\u{1f}",
+            "\u{1e}A7 done\u{1f}",
+            "\u{1e}Q8 break 80000000 80200000 4abcd000\u{1f}",
+            "\u{1e}X0\u{1f}",
+        ] {
+            say.send(serial(text)).unwrap();
+        }
+        let mut answers = Vec::new();
+        let outside = Outside {
+            breaker: Breaker::new("/nonexistent/gdb".into()),
+            line: &mut answers,
+        };
+        let end = follow(&hear, Instant::now(), LONG, Some(outside), &mut |line| {
+            panic!("{line:?}")
+        });
+        assert_eq!(end, SessionEnd::Exited(0));
+        let answers = String::from_utf8(answers).unwrap();
+        let answers: Vec<_> = answers.lines().map(frame::decode).collect();
+        assert_eq!(answers[0], Frame::Answer("7 done"));
+        assert!(matches!(answers[1], Frame::Answer(text) if text.starts_with("8 failed ")));
+        assert_eq!(answers.len(), 2);
+    }
+
+    #[test]
+    fn a_lab_has_a_way_in_only_where_it_is_asked_for() {
+        let lab = Lab {
+            program: "qemu".into(),
+            kernel: "Image".into(),
+            init: "init".into(),
+            image: "guest".into(),
+        };
+        let words = |command: &Command| -> Vec<String> {
+            command
+                .get_args()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect()
+        };
+        let mut command = command(&lab, Path::new("/proc/1/fd/3"));
+        let plain = words(&command);
+        assert!(
+            !plain
+                .iter()
+                .any(|word| word.contains("gdb") || word.contains(OUTSIDE))
+        );
+        with_outside(&mut command, Path::new("/tmp/a,b/gdb"));
+        let more = words(&command)[plain.len()..].to_vec();
+        assert_eq!(more[2..], ["-gdb", "unix:/tmp/a,,b/gdb,server=on,wait=off"]);
+        assert!(
+            more[1].ends_with("SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0 oops=panic"),
+            "{more:?}"
         );
     }
 

@@ -284,6 +284,7 @@ fn injection_text(injection: &Injected) -> String {
         ("mend", _) => "the page is as it was again".to_owned(),
         ("save", _) => "the VM is saved, and goes on from there".to_owned(),
         ("self", _) => "the access is left to KVM, which aborts it by itself".to_owned(),
+        ("sea-exit", Some(syndrome)) => format!("the host takes an abort for the guest, ESR_EL2 {syndrome}"),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
         (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
         (_, None) => "a virtual SError is pended without a syndrome".to_owned(),

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use seawall_replay::plan::Injection;
+
 use super::keep::Keep;
 use super::{Output, again, skipped};
 use crate::backend::Missing;
 use crate::escape;
 use crate::events::{Event, Finding, Outcome, RunStarted, Skipped, Verdict};
-use crate::lab::{Lab, Line, OUT, Parcel, SessionEnd};
+use crate::lab::{Lab, Line, OUT, Orders, Parcel, SessionEnd};
 use crate::saved::{self, SavedError};
 use crate::scenario::Scenario;
 
@@ -42,10 +44,22 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], keep: 
             .iter()
             .fold(AROUND, |sum, scenario| sum.saturating_add(again::limit(scenario)));
         eprintln!("seawall: the lab boots");
-        left = follow(&mut started, left, keep, output, |line| {
-            lab.session(&arguments, &files, wall, line)
-        });
+        let orders = Orders {
+            arguments: &arguments,
+            files: &files,
+            wall,
+            outside: left.iter().any(asks_outside),
+        };
+        left = follow(&mut started, left, keep, output, |line| lab.session(orders, line));
     }
+}
+
+/// Whether a scenario needs what the lab alone can have somebody outside do.
+fn asks_outside(scenario: &Scenario) -> bool {
+    scenario
+        .injections
+        .iter()
+        .any(|inject| inject.injection == Injection::HostAbort)
 }
 
 /// Takes what a session says, and gives every scenario a verdict, also those that it left out; but for those behind one

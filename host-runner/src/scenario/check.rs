@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnose::Problem;
 use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest, word};
-use super::{BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
+use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
 use crate::backend::VmOptions;
 
 const MOST_TASKS: usize = 32;
@@ -236,6 +236,9 @@ impl Checker {
             );
         }
         self.keys_of_other_routes(route, &raw);
+        if route == Route::SeaExit {
+            self.lies_apart(&raw);
+        }
         let injection = self.injection(route, at, &raw);
         Inject {
             task: raw.task.map(Spanned::into_inner),
@@ -246,6 +249,21 @@ impl Checker {
             by_itself: route == Route::Itself,
             skip: self.ranged(raw.skip.as_ref(), "skip", 0..=1_000_000, 0),
             times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
+        }
+    }
+
+    /// Whose page does not lie apart shares its 2 MiB with what the guest cannot do without.
+    fn lies_apart(&mut self, raw: &RawInject) {
+        let is_apart = raw
+            .task
+            .as_ref()
+            .is_some_and(|task| APART.contains(&task.get_ref().as_str()));
+        if !is_apart || raw.at.as_ref().is_some_and(|at| at.get_ref() != "checkpoint") {
+            self.problem(
+                raw.route.span(),
+                "this route takes 2 MiB out of reach, which nothing else may be in".into(),
+                Some(format!("at checkpoint 1 of one of {}", APART.join(", "))),
+            );
         }
     }
 
@@ -278,6 +296,7 @@ impl Checker {
             Route::HwPoisonEarly => Injection::Poison(Poison::AnnouncedMemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
             Route::Mend => Injection::Mend,
+            Route::SeaExit => Injection::HostAbort,
             Route::SError => self.serror(at, raw),
             Route::Registers => self.abort_by_registers(at, raw),
             Route::Save => self.save(at, raw),

@@ -56,7 +56,14 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("walk_1", &[]),
     ("beyond", &[]),
     ("beyond_text", &[]),
+    ("apart", &[]),
+    ("apart_store", &[]),
+    ("apart_fetch", &[]),
+    ("apart_copyin", &[]),
 ];
+
+/// Those whose page to be poisoned has 2 MiB of memory of its own.
+pub const APART: &[&str] = &["apart", "apart_store", "apart_fetch", "apart_copyin"];
 
 /// The program that is there only to be unharmed.
 pub const BYSTANDER: &str = "bystander";

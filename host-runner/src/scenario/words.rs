@@ -183,6 +183,7 @@ pub(crate) enum Route {
     Save,
     /// KVM aborts the access without any help.
     Itself,
+    SeaExit,
 }
 
 impl Route {
@@ -203,6 +204,7 @@ impl Route {
                 | Self::BusObjErrBare
                 | Self::Mend
                 | Self::Save
+                | Self::SeaExit
         )
     }
 }
@@ -221,6 +223,7 @@ impl Word for Route {
         ("mend", Self::Mend),
         ("save", Self::Save),
         ("self", Self::Itself),
+        ("sea-exit", Self::SeaExit),
     ];
 }
 

@@ -231,7 +231,7 @@ fn what_does_not_fit_together_is_an_error() {
         12,
         "`hole` has no syndrome to choose",
     );
-    for route in ["uffd", "hwpoison", "read-only"] {
+    for route in ["uffd", "hwpoison", "read-only", "sea-exit"] {
         wrong(
             "route = \"hole\"",
             &format!("at = \"user\"\nroute = \"{route}\""),
@@ -243,6 +243,7 @@ fn what_does_not_fit_together_is_an_error() {
     for route in ["uffd", "hwpoison"] {
         wrong("\"hole\"", &format!("\"{route}\""), 11, 9, "backends = [\"kvm\"]");
     }
+    wrong("\"hole\"", "\"sea-exit\"", 11, 9, "nothing else may be in");
     wrong(
         "route = \"hole\"",
         "route = \"hole\"\nfar = 1",

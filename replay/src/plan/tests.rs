@@ -96,6 +96,7 @@ fn what_is_done_to_a_page_is_written_and_read_as_the_table_says() {
             [4, 4],
         ),
         (Injection::ReadOnly, [5, 0]),
+        (Injection::HostAbort, [6, 0]),
         (Injection::Save(When::Announced), [7, 0]),
         (Injection::Save(When::AbortGiven), [7, 1]),
         (Injection::Mend, [10, 0]),

@@ -316,3 +316,39 @@ fn what_the_replayer_says_of_itself_is_noted() {
         [(What::Refused, 0x20, 0x45, 0), (What::Stuck, 0, 1, 2)]
     );
 }
+
+#[test]
+fn an_abort_that_the_host_took_is_noted_when_it_comes_with_the_page_it_is_for() {
+    use crate::kvm::uapi::ArmSea;
+    let mut board = board(Injection::HostAbort);
+    let Answer::Break(cause) = board.write(PORT + 0x20, 8, word(0x8000_2000, 1)) else {
+        panic!("the step speaks of this announcement")
+    };
+    board.out_of_reach(cause);
+    board.host_abort(
+        ArmSea::from_words([0, 0x9200_0017, 0x7000_0040, 0]),
+        Some(0x8000_2000),
+    );
+    board.delivered(0x8000_2040, 0x9200_0010, 0x7000_0040);
+    // One that nobody brought about, of which the host knows nothing but that it was.
+    board.host_abort(
+        ArmSea::from_words([0, 0x8200_0410, 0x7000_0040, 0x8000_2000]),
+        None,
+    );
+    assert_eq!(board.write(PORT + 0x20, 8, word(0x8400_0000, 1)), Answer::Done);
+    let events: Vec<_> = board
+        .into_remains()
+        .events
+        .iter()
+        .map(|e| (e.what, e.step, e.ipa, e.syndrome, e.address))
+        .collect();
+    assert_eq!(
+        events[..3],
+        [
+            (What::HostAbort, Some(0), 0x8000_2000, 0x9200_0017, 0x7000_0040),
+            (What::Delivered, Some(0), 0x8000_2040, 0x9200_0010, 0x7000_0040),
+            (What::HostAbort, None, 0, 0x8200_0410, 0),
+        ]
+    );
+    assert_eq!((events[3].0, events[3].1), (What::Refused, Some(0)));
+}
