@@ -129,6 +129,7 @@ impl Bare {
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
         initialise(&vm, &vcpu, abilities.pmu)?;
+        keep_to_psci(&vcpu)?;
         attribute(
             &gic,
             KVM_DEV_ARM_VGIC_GRP_CTRL,
@@ -209,6 +210,16 @@ fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool) -> Result<(), String> {
         kind.features[0] |= 1 << KVM_ARM_VCPU_PMU_V3;
     }
     vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
+}
+
+/// Has the guest see PSCI 1.1 (Linux 5.18) where the host has a later one: what is saved here goes on on an older host.
+fn keep_to_psci(vcpu: &VcpuFd) -> Result<(), String> {
+    const VERSION: u64 = 0x1_0001;
+    let offered = registers::get(vcpu, Register::PsciVersion).map_err(failed("reading the PSCI version"))?;
+    if offered > VERSION {
+        registers::set(vcpu, Register::PsciVersion, VERSION).map_err(failed("choosing PSCI 1.1"))?;
+    }
+    Ok(())
 }
 
 /// Has KVM gather what the guest sends to its console: an exit for each byte would be most of a run's time.

@@ -3,8 +3,9 @@
 //! - A register that has the value already is left alone: so what cannot be written need not be.
 //! - Every other one is written. One that refuses its value, or does not have it afterwards, ends the restoring, by
 //!   name: this host is not what the file needs.
-//! - One that this host does not know must have been zero: then nothing is lost with it. One that the file does not
-//!   know stays at its reset value: the VM never had it.
+//! - One that this host does not know must never have been written: zero, or what KVM resets registers to whose reset
+//!   value is unknown. Then nothing is lost with it. One that the file does not know stays at its reset value: the VM
+//!   never had it.
 //! - Firmware's pseudo registers go first, as they can be written only before anything else; then the ID registers,
 //!   which decide what the others may hold; then all others; then the timers. Their counters come last of the whole
 //!   machine, as they were read first: no time passes for the guest while it is in a file.
@@ -35,6 +36,11 @@ const TIMERS: [u64; 4] = [
     SYSTEM_BASE | 0xdf11,
     SYSTEM_BASE | 0xdf12,
 ];
+
+/// [Linux `arch/arm64/kvm/sys_regs.h`, `reset_unknown`]
+const RESET_UNKNOWN: u64 = 0x1de7_ec7e_dbad_c0de;
+/// Registers that are named when this host refuses them; of more, the count.
+const MOST_REFUSED: usize = 8;
 
 /// When a register is restored.
 fn phase(id: u64) -> u8 {
@@ -142,36 +148,55 @@ pub(super) fn restore_time(vcpu: &VcpuFd, counters: &[Register]) -> Result<(), S
     write(vcpu, &counters.iter().collect::<Vec<_>>())
 }
 
+/// Writes all that can be; what cannot is told together, so that one try shows how far a host is from the other.
 fn write(vcpu: &VcpuFd, registers: &[&Register]) -> Result<(), String> {
     let known = ids(vcpu)?;
-    for Register { id, bytes } in registers.iter().copied() {
-        if known.binary_search(id).is_err() {
-            if bytes.iter().all(|byte| *byte == 0) {
-                continue;
-            }
-            return Err(format!(
-                "{} is {}, and this host does not know it",
-                name(*id),
-                text(bytes)
-            ));
+    let mut refused: Vec<String> = registers
+        .iter()
+        .filter_map(|register| write_one(vcpu, &known, register).err())
+        .collect();
+    let more = refused.len().saturating_sub(MOST_REFUSED);
+    if more > 0 {
+        refused.truncate(MOST_REFUSED);
+        refused.push(format!("and {more} more"));
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(refused.join("; "))
+    }
+}
+
+fn write_one(vcpu: &VcpuFd, known: &[u64], Register { id, bytes }: &Register) -> Result<(), String> {
+    let name = || name(*id);
+    if known.binary_search(id).is_err() {
+        if is_unwritten(bytes) {
+            return Ok(());
         }
-        let now = get(vcpu, *id)?;
-        if now == *bytes {
-            continue;
-        }
-        vcpu.set_one_reg(*id, bytes).map_err(|error| {
-            let (wanted, now) = (text(bytes), text(&now));
-            format!("{} is {now} here and is not set to {wanted}: {error}", name(*id))
-        })?;
-        // A counter has gone on meanwhile.
-        let after = get(vcpu, *id)?;
-        if after != *bytes && phase(*id) < 3 {
-            let (wanted, after) = (text(bytes), text(&after));
-            return Err(format!(
-                "{} is {after} here after it was set to {wanted}",
-                name(*id)
-            ));
-        }
+        return Err(format!(
+            "{} is {}, and this host does not know it",
+            name(),
+            text(bytes)
+        ));
+    }
+    let now = get(vcpu, *id)?;
+    if now == *bytes {
+        return Ok(());
+    }
+    vcpu.set_one_reg(*id, bytes).map_err(|error| {
+        let (wanted, now) = (text(bytes), text(&now));
+        format!("{} is {now} here and is not set to {wanted}: {error}", name())
+    })?;
+    // A counter has gone on meanwhile.
+    let after = get(vcpu, *id)?;
+    if after != *bytes && phase(*id) < 3 {
+        let (wanted, after) = (text(bytes), text(&after));
+        return Err(format!("{} is {after} here after it was set to {wanted}", name()));
     }
     Ok(())
+}
+
+/// Whether nobody can have written this value: zero, or what KVM fills in where Arm says that a reset leaves anything.
+fn is_unwritten(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0) || *bytes == RESET_UNKNOWN.to_le_bytes()
 }
