@@ -72,17 +72,21 @@ impl Evidence {
         let mut evidence = Self::default();
         for event in &run.events {
             match event.what {
-                What::Opened
-                | What::Poisoned
-                | What::Protected
-                | What::Pended
-                | What::Entered
-                | What::Saved => evidence.injections.push(*event),
+                What::Opened | What::Poisoned | What::Protected | What::Pended | What::Entered => {
+                    evidence.injections.push(*event)
+                }
+                // Without a step it is the runner's own doing.
+                What::Saved if event.step.is_some() => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),
-                What::Announced | What::Journal | What::Advised | What::Restored | What::Unknown(_) => {}
+                What::Announced
+                | What::Journal
+                | What::Advised
+                | What::Saved
+                | What::Restored
+                | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

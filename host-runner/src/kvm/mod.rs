@@ -1,9 +1,9 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
-//! and transcript), `slots` (memory), `events` (what may be injected when). The rest asks KVM: `host` (what it can do),
+//! and transcript), `slots` (memory), `events` (what may be injected when), `rules` (how registers are restored). The rest asks KVM: `host` (what it can do),
 //! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
-//! (what poisons host memory), `sigbus` (what the host then says).
+//! (what poisons host memory), `sigbus` (what the host then says), `state` (all of it saved, and made again).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -14,6 +14,12 @@ mod events;
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg_attr(
+    not(all(target_arch = "aarch64", target_os = "linux")),
+    expect(dead_code, reason = "the registers are where KVM is")
+)]
+mod rules;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]

@@ -6,7 +6,7 @@ use super::*;
 
 const BASE: u64 = 0x8000_0000;
 
-fn sample() -> Saved {
+pub(crate) fn sample() -> Saved {
     Saved {
         scenario: ScenarioId::of("load", "title = \"x\""),
         machine: Machine {
