@@ -11,6 +11,7 @@ use linux_loader::loader::{KernelLoader, pe::PE};
 use seawall_replay::plan::Poison;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+use super::own::OwnMemory;
 use super::poison::{self, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
 use super::uapi::KVM_MEM_READONLY;
@@ -33,6 +34,7 @@ pub(super) struct Memory {
     // Pages whose host memory must not be touched any more.
     pub(super) poisoned: BTreeMap<u64, PoisonedBy>,
     userfault: Option<Userfault>,
+    own: Option<OwnMemory>,
 }
 
 impl Memory {
@@ -57,6 +59,8 @@ impl Memory {
             layout,
             poisoned: BTreeMap::new(),
             userfault: None,
+            // Without it nothing can be saved, and all else works.
+            own: OwnMemory::open().ok(),
         };
         for slot in memory.layout.slots() {
             memory.tell(slot, slot.range.end - slot.range.start)?;
@@ -184,9 +188,23 @@ impl Memory {
         &self.layout
     }
 
-    /// Reads a page, unless it is poisoned.
-    pub(super) fn read_page(&self, page: u64, to: &mut [u8; PAGE_BYTES]) -> bool {
-        !self.poisoned.contains_key(&page) && self.mapping.read_slice(to, GuestAddress(page)).is_ok()
+    /// Copies these pages, which are all inside; false where one is poisoned, known or not.
+    ///
+    /// # Errors
+    /// When this process cannot read its own memory in a way that lives through poison.
+    pub(super) fn read_pages(&self, start: u64, to: &mut [u8]) -> Result<bool, String> {
+        let own = self.own.as_ref().ok_or("/proc/self/mem cannot be opened")?;
+        let host = self.host_range()?.start as u64;
+        let length = to.len() as u64;
+        if self
+            .poisoned
+            .range(start..start.saturating_add(length))
+            .next()
+            .is_some()
+        {
+            return Ok(false);
+        }
+        Ok(own.read(host + (start - self.range().start), to).is_ok())
     }
 
     /// Writes a page of a VM that has not run yet.

@@ -3,13 +3,16 @@
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when), `rules` (how registers are restored). The rest asks KVM: `host` (what it can do),
 //! `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it), `kick` (what gets it out again), `poison`
-//! (what poisons host memory), `sigbus` (what the host then says), `state` (all of it saved, and made again).
+//! (what poisons host memory), `sigbus` (what the host then says), `state` (all of it saved, and made again), `own` (memory
+//! read past poison).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod board;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod events;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+mod own;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
