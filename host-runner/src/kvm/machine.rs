@@ -69,13 +69,10 @@ impl Machine {
     /// # Errors
     /// See [`MachineError`].
     pub(super) fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
-        let Bare {
-            vcpu,
-            gic,
-            mut memory,
-        } = Bare::new(kvm, abilities, request.memory_bytes)?;
+        let layout = request.state.saved.map(|saved| &saved.layout);
+        let Bare { vcpu, gic, memory } = Bare::new(kvm, abilities, request.memory_bytes, layout)?;
         let board = if let Some(saved) = request.state.saved {
-            state::restore(&vcpu, &gic, &mut memory, &abilities, saved)?;
+            state::restore(&vcpu, &gic, &memory, &abilities, saved)?;
             Board::restored(memory.range(), request.plan, &request.limits, saved)?
         } else {
             let entry = memory.load_image(request.image)?;
@@ -110,7 +107,12 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(kvm: &Kvm, abilities: Abilities, memory_bytes: u64) -> Result<Self, MachineError> {
+    fn new(
+        kvm: &Kvm,
+        abilities: Abilities,
+        memory_bytes: u64,
+        layout: Option<&saved::Layout>,
+    ) -> Result<Self, MachineError> {
         // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
         let vm_type = if abilities.ipa_bits >= 40 {
             0
@@ -143,7 +145,7 @@ impl Bare {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let memory = Memory::new(vm, memory_bytes, abilities.slots)?;
+        let memory = Memory::new(vm, memory_bytes, abilities.slots, layout)?;
         Ok(Self { vcpu, gic, memory })
     }
 }

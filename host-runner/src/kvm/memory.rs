@@ -15,7 +15,7 @@ use super::own::OwnMemory;
 use super::poison::{self, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
 use super::uapi::KVM_MEM_READONLY;
-use crate::saved::PoisonedBy;
+use crate::saved::{self, PoisonedBy};
 
 /// Where memory begins.
 pub(super) const BASE: u64 = 0x8000_0000;
@@ -37,12 +37,29 @@ pub(super) struct Memory {
     own: Option<OwnMemory>,
 }
 
+/// Makes the holes and read-only pages that were saved.
+fn lay_out(layout: &mut Layout, saved: &saved::Layout) -> Result<(), NoSlotLeft> {
+    for page in &saved.read_only {
+        layout.protect(*page)?;
+    }
+    let poisoned = saved.poisoned.iter().map(|(page, _)| page);
+    for page in saved.holes.iter().chain(poisoned) {
+        layout.open(*page)?;
+    }
+    Ok(())
+}
+
 impl Memory {
-    /// Maps memory and gives it to the VM.
+    /// Maps memory and gives it to the VM, laid out as it was saved if it was.
     ///
     /// # Errors
     /// What went wrong, for people.
-    pub(super) fn new(vm: VmFd, bytes: u64, slots: u32) -> Result<Self, String> {
+    pub(super) fn new(
+        vm: VmFd,
+        bytes: u64,
+        slots: u32,
+        saved: Option<&saved::Layout>,
+    ) -> Result<Self, String> {
         let length = usize::try_from(bytes).map_err(|_| format!("{bytes} bytes of memory are too many"))?;
         if bytes == 0 || !bytes.is_multiple_of(IMAGE_OFFSET) {
             return Err(format!("{bytes} bytes of memory are no multiple of 2 MiB"));
@@ -52,12 +69,19 @@ impl Memory {
             .ok_or_else(|| format!("{bytes} bytes of memory are too many"))?;
         let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
             .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
-        let layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
+        let mut layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
+        let mut poisoned = BTreeMap::new();
+        if let Some(saved) = saved {
+            // KVM is told of the outcome alone. The poison stayed behind on the other host; that its pages are out of
+            // use did not.
+            poisoned.extend(saved.poisoned.iter().copied());
+            lay_out(&mut layout, saved).map_err(|error| error.to_string())?;
+        }
         let memory = Self {
             vm,
             mapping,
             layout,
-            poisoned: BTreeMap::new(),
+            poisoned,
             userfault: None,
             // Without it nothing can be saved, and all else works.
             own: OwnMemory::open().ok(),

@@ -188,7 +188,7 @@ fn pages(memory: &mut Memory) -> Result<Vec<Page>, String> {
 pub(super) fn restore(
     vcpu: &VcpuFd,
     gic: &DeviceFd,
-    memory: &mut Memory,
+    memory: &Memory,
     abilities: &Abilities,
     saved: &Saved,
 ) -> Result<(), String> {
@@ -196,17 +196,6 @@ pub(super) fn restore(
     fits(vcpu, memory, abilities, saved).map_err(cannot)?;
     for page in &saved.memory {
         memory.write_page(page.ipa, &page.bytes)?;
-    }
-    for page in &saved.layout.read_only {
-        memory.protect(*page)?;
-    }
-    for page in &saved.layout.holes {
-        memory.open(*page)?;
-    }
-    // The poison stayed behind on the other host; that the page is out of use did not.
-    for (page, by) in &saved.layout.poisoned {
-        memory.open(*page)?;
-        memory.poisoned.insert(*page, *by);
     }
     registers::restore(vcpu, &saved.registers).map_err(cannot)?;
     gic::restore(gic, &saved.gic).map_err(cannot)?;
