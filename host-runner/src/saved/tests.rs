@@ -323,7 +323,7 @@ fn a_file_is_written_whole_for_its_owner_and_over_nothing_else() {
 
 #[test]
 fn more_registers_than_any_list_of_five_hundred_come_back() {
-    // With SVE a vCPU has over a thousand, of up to 256 bytes.
+    // SVE's are the longest, with 256 bytes.
     let registers: Vec<Register> = (0..1200_u64)
         .map(|n| {
             let id = if n < 600 {
