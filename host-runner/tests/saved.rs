@@ -25,6 +25,9 @@ const DISR_EL1: u64 = 0x6030_0000_0013_c609;
 /// PSTATE.A, in SPSR's layout.
 const MASKED: u64 = 1 << 8;
 
+/// What is done to a file.
+type Change = fn(&mut Saved);
+
 fn artefacts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/seawall")
 }
@@ -81,7 +84,7 @@ fn set(saved: &mut Saved, id: u64, value: u64) {
 }
 
 /// The file as it is passes; with each change it fails, at a check of this name.
-fn each_counts(saved: &Saved, changes: &[(&str, &str, fn(&mut Saved))]) {
+fn each_counts(saved: &Saved, changes: &[(&str, &str, Change)]) {
     let (code, said) = restored(saved);
     assert_eq!(code, 0, "{said}");
     for (name, check, change) in changes {
@@ -175,7 +178,7 @@ fn poison_is_not_in_the_file_and_its_page_stays_out_in_the_lab() {
 #[test]
 fn what_this_host_cannot_be_is_refused_by_name_in_the_lab() {
     let saved = saved_on("save-plain", None);
-    let refused: [(&str, fn(&mut Saved)); 4] = [
+    let refused: [(&str, Change); 4] = [
         ("another CPU type: its MIDR_EL1 is 0x410fd0c0", |saved| {
             saved.cpu.midr = 0x410f_d0c0
         }),
