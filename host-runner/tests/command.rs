@@ -260,3 +260,45 @@ fn a_reader_that_goes_away_is_no_panic() {
         assert!(output.status.code().is_some(), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_restored_is_two_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("letter"), "dear all").unwrap();
+    fs::write(folder.path().join("cut"), "SEAWALLV").unwrap();
+    for (file, why) in [
+        ("letter", "no saved VM"),
+        ("cut", "the file is cut: it has 8 bytes of 64"),
+        ("none", "none: "),
+    ] {
+        let output = in_folder(folder.path(), &["run", "--restore", file, "--backend", "qemu"]);
+        assert_eq!((code(&output), out(&output).as_ref()), (2, ""), "{file}");
+        assert!(
+            err(&output).contains(file) && err(&output).contains(why),
+            "{}",
+            err(&output)
+        );
+    }
+    let both = in_folder(folder.path(), &["run", "=load", "--restore", "cut"]);
+    assert_eq!(code(&both), 2);
+}
+
+#[test]
+fn what_cannot_be_saved_is_two_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("letter"), "dear all").unwrap();
+    for (arguments, why) in [
+        (
+            &["run", "save-", "--save", "vm"][..],
+            "--save is for one scenario",
+        ),
+        (&["run", "=load", "--save", "vm"], "`load` has no step that saves"),
+        (&["run", "=save-hole", "--save", "letter"], "say --overwrite"),
+        (&["run", "=save-hole", "--overwrite"], "--save"),
+    ] {
+        let output = in_folder(folder.path(), arguments);
+        assert_eq!((code(&output), out(&output).as_ref()), (2, ""), "{arguments:?}");
+        assert!(err(&output).contains(why), "{}", err(&output));
+    }
+    assert_eq!(fs::read(folder.path().join("letter")).unwrap(), b"dear all");
+}

@@ -141,6 +141,17 @@ pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Re
     counted(&mut command)
 }
 
+/// Saved VMs: what is in a file counts, and what does not fit is refused. All of it is in the lab.
+pub(crate) fn saved_vms(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    if let Some(reason) = absence {
+        say(format!("SKIP saved VMs: {reason}"));
+        return Ok(Tally::SKIPPED);
+    }
+    let package = ["test", "--package", "seawall-host-runner"];
+    let mut command = here(workspace, &package);
+    counted(command.args(["--test", "saved"]))
+}
+
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
     let (tally, _) = run_scenarios(&mut runner::command(workspace), backend)?;

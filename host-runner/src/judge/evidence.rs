@@ -85,16 +85,17 @@ impl Evidence {
                 | What::Pended
                 | What::Entered
                 | What::Mended
-                | What::Saved
                 | What::Left
                 | What::HostAbort => evidence.injections.push(*event),
+                // Without a step it is the runner's own doing.
+                What::Saved if event.step.is_some() => evidence.injections.push(*event),
                 What::Delivered => evidence.delivered.push(*event),
                 What::KeptOut => evidence.kept_out.push(*event),
                 What::End => evidence.ends.push(End::from_word(event.ipa)),
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
-                What::Announced | What::Journal | What::Restored | What::Unknown(_) => {}
+                What::Announced | What::Journal | What::Saved | What::Restored | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

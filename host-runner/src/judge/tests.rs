@@ -351,3 +351,21 @@ fn what_the_runner_holds_must_not_grow_but_by_its_books() {
         story.usage = Some((start, held(4 << 20, 9)))
     });
 }
+
+#[test]
+fn a_save_of_the_runners_own_is_nobodys_injection_and_one_of_the_plans_is() {
+    use seawall_replay::transcript::{Event, What};
+    let mut story = Story::load();
+    story.events.insert(1, Event::of(What::Restored));
+    story.events.insert(1, Event::of(What::Saved));
+    let verdict = story.judged().verdict;
+    assert_eq!((verdict.outcome, verdict.findings), (Outcome::Pass, vec![]));
+    // The plan has no step that saves.
+    spoilt(&["injected"], |story| {
+        story.events.push(Event {
+            step: Some(1),
+            ..Event::of(What::Saved)
+        });
+    });
+    spoilt(&["run-end"], |story| story.end = RunEnd::Saved(vec![]));
+}

@@ -77,11 +77,12 @@ impl Machine {
     /// # Errors
     /// See [`MachineError`].
     pub(super) fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
+        let layout = request.state.saved.map(|saved| &saved.layout);
         let Bare {
             vcpu,
             gic,
             mut memory,
-        } = Bare::new(kvm, abilities, request)?;
+        } = Bare::new(kvm, abilities, request, layout)?;
         for step in request.plan.steps() {
             if let Injection::Poison(by) = step.injection {
                 memory.prepare(by)?;
@@ -95,7 +96,7 @@ impl Machine {
             None
         };
         let board = if let Some(saved) = request.state.saved {
-            state::restore(&vcpu, &gic, &mut memory, &abilities, saved)?;
+            state::restore(&vcpu, &gic, &memory, &abilities, saved)?;
             Board::restored(memory.range(), request.plan, &request.limits, saved)?
         } else {
             let entry = memory.load_image(request.image)?;
@@ -133,7 +134,12 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(kvm: &Kvm, abilities: Abilities, request: &Request<'_>) -> Result<Self, MachineError> {
+    fn new(
+        kvm: &Kvm,
+        abilities: Abilities,
+        request: &Request<'_>,
+        layout: Option<&saved::Layout>,
+    ) -> Result<Self, MachineError> {
         // A VM of type 0 has 40 bits of IPA; hosts with fewer refuse it.
         let vm_type = if abilities.ipa_bits >= 40 {
             0
@@ -159,6 +165,7 @@ impl Bare {
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
         initialise(&vm, &vcpu, abilities.pmu, request.vm.el2)?;
+        keep_to_psci(&vcpu)?;
         if request.vm.ease {
             unusual::double_fault_2(&vcpu)?;
         }
@@ -175,7 +182,7 @@ impl Bare {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let memory = Memory::new(vm, request.memory_bytes, abilities.slots)?;
+        let memory = Memory::new(vm, request.memory_bytes, abilities.slots, layout)?;
         Ok(Self { vcpu, gic, memory })
     }
 }
@@ -245,6 +252,16 @@ fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<(), Stri
         kind.features[0] |= 1 << unusual::KVM_ARM_VCPU_HAS_EL2;
     }
     vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
+}
+
+/// Has the guest see PSCI 1.1 (Linux 5.18) where the host has a later one: what is saved here goes on on an older host.
+fn keep_to_psci(vcpu: &VcpuFd) -> Result<(), String> {
+    const VERSION: u64 = 0x1_0001;
+    let offered = registers::get(vcpu, Register::PsciVersion).map_err(failed("reading the PSCI version"))?;
+    if offered > VERSION {
+        registers::set(vcpu, Register::PsciVersion, VERSION).map_err(failed("choosing PSCI 1.1"))?;
+    }
+    Ok(())
 }
 
 /// Has KVM gather what the guest sends to its console: an exit for each byte would be most of a run's time.

@@ -11,10 +11,11 @@ use linux_loader::loader::{KernelLoader, pe::PE};
 use seawall_replay::plan::Poison;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+use super::own::OwnMemory;
 use super::poison::{self, Offline, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
 use super::uapi::KVM_MEM_READONLY;
-use crate::saved::PoisonedBy;
+use crate::saved::{self, PoisonedBy};
 
 /// Where memory begins.
 pub(super) const BASE: u64 = 0x8000_0000;
@@ -36,14 +37,32 @@ pub(super) struct Memory {
     offline: Option<Offline>,
     // Holes whose accesses are told as BUS_OBJERR; whether the signal says where.
     told_by_signal: BTreeMap<u64, bool>,
+    own: Option<OwnMemory>,
+}
+
+/// Makes the holes and read-only pages that were saved.
+fn lay_out(layout: &mut Layout, saved: &saved::Layout) -> Result<(), NoSlotLeft> {
+    for page in &saved.read_only {
+        layout.protect(*page)?;
+    }
+    let poisoned = saved.poisoned.iter().map(|(page, _)| page);
+    for page in saved.holes.iter().chain(poisoned) {
+        layout.open(*page)?;
+    }
+    Ok(())
 }
 
 impl Memory {
-    /// Maps memory and gives it to the VM.
+    /// Maps memory and gives it to the VM, laid out as it was saved if it was.
     ///
     /// # Errors
     /// What went wrong, for people.
-    pub(super) fn new(vm: VmFd, bytes: u64, slots: u32) -> Result<Self, String> {
+    pub(super) fn new(
+        vm: VmFd,
+        bytes: u64,
+        slots: u32,
+        saved: Option<&saved::Layout>,
+    ) -> Result<Self, String> {
         let length = usize::try_from(bytes).map_err(|_| format!("{bytes} bytes of memory are too many"))?;
         if bytes == 0 || !bytes.is_multiple_of(IMAGE_OFFSET) {
             return Err(format!("{bytes} bytes of memory are no multiple of 2 MiB"));
@@ -53,15 +72,24 @@ impl Memory {
             .ok_or_else(|| format!("{bytes} bytes of memory are too many"))?;
         let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
             .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
-        let layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
+        let mut layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
+        let mut poisoned = BTreeMap::new();
+        if let Some(saved) = saved {
+            // KVM is told of the outcome alone. The poison stayed behind on the other host; that its pages are out of
+            // use did not.
+            poisoned.extend(saved.poisoned.iter().copied());
+            lay_out(&mut layout, saved).map_err(|error| error.to_string())?;
+        }
         let memory = Self {
             vm,
             mapping,
             layout,
-            poisoned: BTreeMap::new(),
+            poisoned,
             userfault: None,
             offline: None,
             told_by_signal: BTreeMap::new(),
+            // Without it nothing can be saved, and all else works.
+            own: OwnMemory::open().ok(),
         };
         for slot in memory.layout.slots() {
             memory.tell(slot, slot.range.end - slot.range.start)?;
@@ -289,9 +317,23 @@ impl Memory {
         &self.layout
     }
 
-    /// Reads a page, unless it is poisoned.
-    pub(super) fn read_page(&self, page: u64, to: &mut [u8; PAGE_BYTES]) -> bool {
-        !self.poisoned.contains_key(&page) && self.mapping.read_slice(to, GuestAddress(page)).is_ok()
+    /// Copies these pages, which are all inside; false where one is poisoned, known or not.
+    ///
+    /// # Errors
+    /// When this process cannot read its own memory in a way that lives through poison.
+    pub(super) fn read_pages(&self, start: u64, to: &mut [u8]) -> Result<bool, String> {
+        let own = self.own.as_ref().ok_or("/proc/self/mem cannot be opened")?;
+        let host = self.host_range()?.start as u64;
+        let length = to.len() as u64;
+        if self
+            .poisoned
+            .range(start..start.saturating_add(length))
+            .next()
+            .is_some()
+        {
+            return Ok(false);
+        }
+        Ok(own.read(host + (start - self.range().start), to).is_ok())
     }
 
     /// Writes a page of a VM that has not run yet.

@@ -2,12 +2,13 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same),
-//! `sea` (the aborts that the host takes).
-//! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `vcpu` (the thread that runs it),
-//! `sandbox` (what that thread may still ask the host for), `give` (what the vCPU is given), `read_back` (whether KVM has
-//! it), `kick` (what gets the vCPU out of the guest), `later` (an SError that waits for that), `unusual` (what few
-//! scenarios ask for), `poison` (what poisons host memory), `sigbus` (what the host then says), `state` (what is saved and
-//! restored), `usage` (what this process holds).
+//! `sea` (the aborts that the host takes), `rules` (how registers are restored).
+//! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `own` (memory read past poison),
+//! `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
+//! says for it), `give` (what the vCPU is given), `read_back` (whether KVM has it), `kick` (what gets the vCPU out of the
+//! guest), `later` (an SError that waits for that), `unusual` (what few scenarios ask for), `poison` (what poisons host
+//! memory), `sigbus` (what the host then says), `state` (all of it saved, and made again), `usage` (what this process
+//! holds).
 
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -16,12 +17,20 @@ pub(crate) mod arguments;
 mod board;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod events;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+mod own;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod read_back;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg_attr(
+    not(all(target_arch = "aarch64", target_os = "linux")),
+    expect(dead_code, reason = "the registers are where KVM is")
+)]
+mod rules;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod sea;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]

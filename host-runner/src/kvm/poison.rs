@@ -298,6 +298,14 @@ mod tests {
             assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK), 0);
             let read = |page: usize| libc::write(ends[1], memory.add(page * PAGE_BYTES).cast(), 8);
             assert_eq!((read(0), read(1), read(2)), (8, -1, 8));
+            let own = crate::kvm::own::OwnMemory::open().unwrap();
+            let mut copy = [0; PAGE_BYTES];
+            let mut copied = |page: usize| {
+                own.read((memory.addr() + page * PAGE_BYTES) as u64, &mut copy)
+                    .is_ok()
+            };
+            assert_eq!((copied(0), copied(1), copied(2)), (true, false, true));
+            assert_eq!(copy, [7; PAGE_BYTES]);
             assert_eq!(memory.add(PAGE_BYTES - 1).read(), 7);
         }
     }

@@ -153,6 +153,8 @@ pub(crate) enum Register {
     IdAa64Pfr1El1,
     /// ID_AA64MMFR1_EL1, as the guest sees it.
     IdAa64Mmfr1El1,
+    /// KVM_REG_ARM_PSCI_VERSION: major above bit 16, minor below.
+    PsciVersion,
 }
 
 impl Register {
@@ -162,6 +164,8 @@ impl Register {
         const CORE: u64 = 0x6030_0000_0010_0000;
         // KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG, and op0:op1:CRn:CRm:op2.
         const SYSTEM: u64 = 0x6030_0000_0013_0000;
+        // KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW, and the register's number.
+        const FIRMWARE: u64 = 0x6030_0000_0014_0000;
         match self {
             Self::X0 => CORE,
             Self::Pc => CORE | 0x40,
@@ -177,6 +181,7 @@ impl Register {
             Self::SctlrEl1 => SYSTEM | system(0, 1, 0, 0),
             Self::IdAa64Pfr1El1 => SYSTEM | system(0, 0, 4, 1),
             Self::IdAa64Mmfr1El1 => SYSTEM | system(0, 0, 7, 1),
+            Self::PsciVersion => FIRMWARE,
         }
     }
 }
@@ -218,6 +223,7 @@ mod tests {
             (Register::SctlrEl1, 0x6030_0000_0013_c080),
             (Register::IdAa64Pfr1El1, 0x6030_0000_0013_c021),
             (Register::IdAa64Mmfr1El1, 0x6030_0000_0013_c039),
+            (Register::PsciVersion, 0x6030_0000_0014_0000),
         ] {
             assert_eq!(register.id(), id, "{register:?}");
         }

@@ -219,3 +219,48 @@ fn a_thousand_equal_incidents_are_one_with_a_count() {
         1
     );
 }
+
+#[test]
+fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
+    use crate::events::{Outcome, Saved, Verdict};
+    let events = [
+        Event::Saved(Saved {
+            scenario: "s".into(),
+            file: "vm.seawall".into(),
+            bytes: 4096,
+            pages: 3,
+            poisoned: 2,
+            serror_pending: true,
+        }),
+        Event::Verdict(Verdict {
+            scenario: "s".into(),
+            verdict: Outcome::Saved,
+            wall_ms: 5,
+            aborts: 0,
+            findings: vec![],
+        }),
+        Event::RunEnded(Totals {
+            saved: 1,
+            ..Totals::default()
+        }),
+    ];
+    for (format, told) in [
+        (
+            Format::Text,
+            "vm.seawall · 4096 bytes, 3 pages, 2 poisoned left out, an SError pending",
+        ),
+        (Format::Text, "0 passed, 0 failed, 0 skipped, 1 saved"),
+        (Format::Ktap, "ok 1 s # SKIP saved"),
+        (Format::Ktap, "pass:0 fail:0 xfail:0 xpass:0 skip:1"),
+        (Format::Junit, "to be judged once it is restored"),
+        (Format::Ndjson, r#""verdict":"saved""#),
+    ] {
+        let mut out = Vec::new();
+        let mut renderer = renderer(format);
+        for event in &events {
+            renderer.event(event, &mut out).unwrap();
+        }
+        let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}

@@ -19,12 +19,12 @@ const AROUND: Duration = Duration::from_secs(30);
 /// No event is longer.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// How long a scenario may run: its own time for each process that it runs in.
+/// How long a scenario may run: its own time in each process that it runs in.
 pub(super) fn limit(scenario: &Scenario) -> Duration {
+    let again = scenario.timeout.saturating_add(AROUND);
     scenario
         .timeout
-        .saturating_add(AROUND)
-        .saturating_mul(saves(scenario).saturating_add(1))
+        .saturating_add(again.saturating_mul(saves(scenario)))
 }
 
 /// Ends a scenario whose VM was saved: in the file that was asked for, or by going on.
@@ -124,7 +124,7 @@ fn go_on(
     let spawned = command.spawn();
     let mut process = Process(spawned.map_err(|error| format!("this command does not run again: {error}"))?);
     let said = listen(process.0.stdout.take());
-    let deadline = Instant::now() + limit(scenario);
+    let deadline = Instant::now() + limit(scenario) + AROUND;
     relay(scenario, &said, deadline, before, output)?;
     if output.has_reported(&scenario.name) {
         return Ok(());

@@ -294,4 +294,4 @@ impl Saved {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

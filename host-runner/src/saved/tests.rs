@@ -6,7 +6,7 @@ use super::*;
 
 const BASE: u64 = 0x8000_0000;
 
-fn sample() -> Saved {
+pub(crate) fn sample() -> Saved {
     Saved {
         scenario: ScenarioId::of("load", "title = \"x\""),
         machine: Machine {
@@ -319,4 +319,50 @@ fn a_file_is_written_whole_for_its_owner_and_over_nothing_else() {
     std::fs::write(&path, &bytes[..100]).unwrap();
     let error = file::read(&path).unwrap_err().to_string();
     assert!(error.contains("vm.seawall") && error.contains("cut"), "{error}");
+}
+
+#[test]
+fn more_registers_than_any_list_of_five_hundred_come_back() {
+    // SVE's are the longest, with 256 bytes.
+    let registers: Vec<Register> = (0..1200_u64)
+        .map(|n| {
+            let id = if n < 600 {
+                0x6030_0000_0013_0000 | n
+            } else {
+                0x6080_0000_0015_0000 | n
+            };
+            let bytes = vec![n.to_le_bytes()[0]; register_bytes(id).unwrap()];
+            Register { id, bytes }
+        })
+        .collect();
+    let saved = Saved {
+        registers,
+        ..sample()
+    };
+    let again = decode(&encode(&saved).unwrap()).unwrap();
+    assert_eq!(again, saved);
+    assert_eq!(again.registers[1199].bytes.len(), 256);
+}
+
+#[test]
+fn bytes_with_a_right_digest_are_a_vm_or_refused_and_nothing_else_comes_of_them() {
+    let file = encode(&sample()).unwrap();
+    let mut state = 1_u64;
+    let mut taken = 0;
+    for _ in 0..3000 {
+        let mut changed = file.clone();
+        for _ in 0..3 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // The page's own bytes are as good as any: elsewhere is where lengths and values are.
+            let at = 64 + usize::try_from(state >> 33).unwrap() % (changed.len() - 64);
+            let at = if changed[at] == 0x5a { 64 + at % 300 } else { at };
+            changed[at] = state.to_be_bytes()[0];
+        }
+        redigest(&mut changed);
+        if let Ok(saved) = decode(&changed) {
+            taken += 1;
+            assert_eq!(encode(&saved).unwrap().len(), changed.len());
+        }
+    }
+    assert!((1..3000).contains(&taken), "{taken}");
 }

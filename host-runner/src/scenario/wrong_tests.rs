@@ -352,3 +352,34 @@ fn all_problems_are_told_at_once() {
         .replace("checkpoint = 1", "checkpoint = 9999");
     assert_eq!(parse("s.toml", &text).unwrap_err().problems.len(), 3);
 }
+
+#[test]
+fn a_save_is_a_step_of_its_own_kind() {
+    let save = |more: &str| {
+        format!("route = \"save\"\n{more}\n[[inject]]\nany = true\ncheckpoint = 9\nroute = \"hole\"")
+    };
+    let kvm = |by: &str| {
+        let text = GOOD.replacen("route = \"hole\"", by, 1).replacen(
+            "\n[guest]",
+            "\nbackends = [\"kvm\"]\n[guest]",
+            1,
+        );
+        parse("s.toml", &text).map(drop).map_err(|bad| bad.to_string())
+    };
+    assert_eq!(kvm(&save("")), Ok(()));
+    assert_eq!(kvm(&save("after = \"abort\"")), Ok(()));
+    assert_eq!(kvm(&save("after = \"announcement\"\nat = \"kernel\"")), Ok(()));
+    for (more, told) in [
+        ("times = 2", "a step saves once"),
+        ("after = \"abrt\"", "did you mean `abort`?"),
+        ("at = \"user\"\nafter = \"abort\"", "announces no page"),
+        ("syndrome = 1", "to save has no syndrome"),
+        ("far = 1", "no FAR to choose"),
+    ] {
+        let bad = kvm(&save(more)).unwrap_err();
+        assert!(bad.contains(told), "{more}: {bad}");
+    }
+    let bad = kvm("route = \"hole\"\nafter = \"abort\"").unwrap_err();
+    assert!(bad.contains("this route has no `after`"), "{bad}");
+    wrong("\"hole\"", "\"save\"", 11, 9, "needs a host behind the guest");
+}

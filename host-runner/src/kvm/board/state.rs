@@ -74,6 +74,9 @@ impl Board {
         if from.console.len() > limits.console_bytes {
             return Err("the console is longer than it may be".into());
         }
+        if saved.transcript.len() > usize::try_from(limits.events).unwrap_or(usize::MAX) {
+            return Err("the transcript is longer than it may be".into());
+        }
         let journal = from.journal.map(|(start, end)| start..end);
         let fits = |range: &Range<u64>| {
             range.end - range.start <= JOURNAL_LIMIT && range.start >= memory.start && range.end <= memory.end
@@ -104,7 +107,6 @@ impl Board {
             journal,
             ..Self::new(memory, plan, limits)
         };
-        board.events.truncate(board.events_limit);
         board.note(Event::of(What::Restored));
         Ok(board)
     }

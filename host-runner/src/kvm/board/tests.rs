@@ -352,3 +352,118 @@ fn an_abort_that_the_host_took_is_noted_when_it_comes_with_the_page_it_is_for() 
     );
     assert_eq!((events[3].0, events[3].1), (What::Refused, Some(0)));
 }
+
+/// A board as it would be after a restore.
+fn restored(board: &Board, plan: Plan) -> Result<Board, String> {
+    let (transcript, events_lost) = board.transcript();
+    let saved = crate::saved::Saved {
+        board: board.to_saved(),
+        transcript: transcript.to_vec(),
+        events_lost,
+        ..crate::saved::tests::sample()
+    };
+    Board::restored(MEMORY, plan, &Limits::default(), &saved)
+}
+
+fn saving(when: When) -> Plan {
+    let step = |injection, times| Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip: 0,
+        times,
+        injection,
+    };
+    Plan::new(&[step(Injection::Hole, 2), step(Injection::Save(when), 1)]).unwrap()
+}
+
+#[test]
+fn a_save_is_due_once_what_comes_first_is_done() {
+    for when in [When::Announced, When::AbortGiven] {
+        let mut board = Board::new(MEMORY, saving(when), &Limits::default());
+        let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x8000_2000, 1)) else {
+            panic!("the first step opens the page")
+        };
+        board.opened(cause);
+        if when == When::AbortGiven {
+            assert_eq!(board.take_save(), None, "nothing was given yet");
+            board.delivered(0x8000_3040, 0x9200_0010, 0x5040);
+            assert_eq!(board.take_save(), None, "that was another page");
+            board.delivered(0x8000_2040, 0x9200_0010, 0x5040);
+        }
+        assert_eq!(board.take_save().map(|cause| cause.page()), Some(0x8000_2000));
+        assert_eq!(board.take_save(), None);
+    }
+}
+
+#[test]
+fn a_board_goes_on_where_it_was_saved() {
+    let plan = saving(When::Announced);
+    let mut board = Board::new(MEMORY, plan, &Limits::default());
+    let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x8000_2000, 1)) else {
+        panic!("the first step opens the page")
+    };
+    board.opened(cause);
+    assert_eq!(board.write(UART, 1, u64::from(b'x')), Answer::Done);
+    assert_eq!(board.write(UART + 0x30, 2, 0x301), Answer::Done);
+    assert_eq!(board.write(PORT + 0x10, 8, 0x8000_4000), Answer::Done);
+    let save = board.take_save();
+    board.saves(save);
+    let mut again = restored(&board, plan).unwrap();
+    assert_eq!(again.to_saved(), board.to_saved());
+    assert_eq!(again.read(UART + 0x30, 2), Some(0x301));
+    // The second half of the journal's place, the second hole, and no second save.
+    assert_eq!(again.write(PORT + 0x18, 8, 0x1000), Answer::Done);
+    assert!(matches!(
+        again.write(PORT + 0x20, 8, word(0x8000_3000, 1)),
+        Answer::Open(_)
+    ));
+    assert_eq!(again.write(PORT + 0x20, 8, word(0x8000_5000, 1)), Answer::Done);
+    assert_eq!(again.take_save(), None);
+    // What was opened before the save is known after it.
+    again.delivered(0x8000_2040, 0x9200_0010, 0x5040);
+    let remains = again.into_remains();
+    assert_eq!(
+        (remains.console, remains.journal),
+        (b"x".to_vec(), Some(0x8000_4000..0x8000_5000))
+    );
+    let events: Vec<_> = remains
+        .events
+        .iter()
+        .map(|event| (event.what, event.step))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            (What::Opened, Some(0)),
+            (What::Saved, Some(1)),
+            (What::Restored, None),
+            (What::Journal, None),
+            (What::Announced, None),
+            (What::Delivered, Some(0)),
+        ]
+    );
+}
+
+#[test]
+fn a_board_of_another_plan_or_out_of_bounds_is_refused() {
+    let plan = saving(When::Announced);
+    let board = Board::new(MEMORY, plan, &Limits::default());
+    assert!(restored(&board, plan).is_ok());
+    assert!(
+        restored(&board, Plan::EMPTY)
+            .unwrap_err()
+            .contains("count of steps")
+    );
+    let saved = crate::saved::Saved {
+        board: board.to_saved(),
+        transcript: vec![Event::of(What::Announced); 3],
+        ..crate::saved::tests::sample()
+    };
+    let limits = Limits {
+        events: 2,
+        ..Limits::default()
+    };
+    let error = Board::restored(MEMORY, plan, &limits, &saved).unwrap_err();
+    assert!(error.contains("transcript"), "{error}");
+}

@@ -25,6 +25,9 @@ use super::uapi::VcpuEvents;
 use crate::backend::RunEnd;
 use crate::saved::{self, Layout, Page, Saved, Vcpu};
 
+/// Pages that are read at once.
+const CHUNK: usize = 64;
+
 impl Machine {
     /// Saves the machine here, at any exit, and ends the run. `cause` is the step that asks for it, if one does.
     ///
@@ -68,6 +71,8 @@ impl Machine {
             .get_mp_state()
             .map_err(|error| format!("KVM_GET_MP_STATE: {error}"))?
             .mp_state;
+        // Before the layout: it may find poison.
+        let memory = pages(&mut self.memory)?;
         let (transcript, events_lost) = self.board.transcript();
         let range = self.memory.range();
         let saved = Saved {
@@ -82,7 +87,7 @@ impl Machine {
             },
             cpu: registers::cpu(&self.vcpu)?,
             layout: layout(&self.memory),
-            memory: pages(&self.memory)?,
+            memory,
             registers,
             gic: gic::save(&self.gic)?,
             vcpu: vcpu_of(&events, mp_state),
@@ -145,20 +150,35 @@ fn layout(memory: &Memory) -> Layout {
     }
 }
 
-/// The pages that are not all zero and not poisoned.
-fn pages(memory: &Memory) -> Result<Vec<Page>, String> {
+/// The pages that are not all zero and not poisoned. Poison that nobody has met yet is found here, and noted.
+fn pages(memory: &mut Memory) -> Result<Vec<Page>, String> {
     let mut pages = Vec::new();
-    let mut bytes = Box::new([0; saved::PAGE]);
-    for ipa in memory.range().step_by(0x1000) {
-        if memory.read_page(ipa, &mut bytes) && bytes.iter().any(|byte| *byte != 0) {
-            pages.push(Page {
-                ipa,
-                bytes: bytes.clone(),
-            });
-            let so_far = (pages.len() * saved::PAGE) as u64;
-            if so_far > saved::MOST_BYTES {
-                return Err(saved::SavedError::TooLarge(so_far).to_string());
+    let mut chunk = vec![0; CHUNK * saved::PAGE];
+    let range = memory.range();
+    for start in range.clone().step_by(chunk.len()) {
+        let length = usize::try_from(range.end - start)
+            .unwrap_or(usize::MAX)
+            .min(chunk.len());
+        let chunk = chunk.get_mut(..length).unwrap_or_default();
+        let whole = memory.read_pages(start, chunk)?;
+        for (ipa, page) in (start..)
+            .step_by(saved::PAGE)
+            .zip(chunk.chunks_exact_mut(saved::PAGE))
+        {
+            if !whole && !memory.read_pages(ipa, page)? {
+                memory.lose(ipa, 12);
+                continue;
             }
+            if page.iter().any(|byte| *byte != 0)
+                && let Ok(bytes) = <[u8; saved::PAGE]>::try_from(&*page)
+            {
+                let bytes = Box::new(bytes);
+                pages.push(Page { ipa, bytes });
+            }
+        }
+        let so_far = (pages.len() * saved::PAGE) as u64;
+        if so_far > saved::MOST_BYTES {
+            return Err(saved::SavedError::TooLarge(so_far).to_string());
         }
     }
     Ok(pages)
@@ -171,7 +191,7 @@ fn pages(memory: &Memory) -> Result<Vec<Page>, String> {
 pub(super) fn restore(
     vcpu: &VcpuFd,
     gic: &DeviceFd,
-    memory: &mut Memory,
+    memory: &Memory,
     abilities: &Abilities,
     saved: &Saved,
 ) -> Result<(), String> {
@@ -179,17 +199,6 @@ pub(super) fn restore(
     fits(vcpu, memory, abilities, saved).map_err(cannot)?;
     for page in &saved.memory {
         memory.write_page(page.ipa, &page.bytes)?;
-    }
-    for page in &saved.layout.read_only {
-        memory.protect(*page)?;
-    }
-    for page in &saved.layout.holes {
-        memory.open(*page)?;
-    }
-    // The poison stayed behind on the other host; that the page is out of use did not.
-    for (page, by) in &saved.layout.poisoned {
-        memory.open(*page)?;
-        memory.poisoned.insert(*page, *by);
     }
     registers::restore(vcpu, &saved.registers).map_err(cannot)?;
     gic::restore(gic, &saved.gic).map_err(cannot)?;

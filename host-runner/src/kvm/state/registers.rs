@@ -1,71 +1,13 @@
-//! All registers of a vCPU, and the rules by which they are restored.
-//!
-//! - A register that has the value already is left alone: so what cannot be written need not be.
-//! - Every other one is written. One that refuses its value, or does not have it afterwards, ends the restoring, by
-//!   name: this host is not what the file needs.
-//! - One that this host does not know must have been zero: then nothing is lost with it. One that the file does not
-//!   know stays at its reset value: the VM never had it.
-//! - Firmware's pseudo registers go first, as they can be written only before anything else; then the ID registers,
-//!   which decide what the others may hold; then all others; then the timers. Their counters come last of the whole
-//!   machine, as they were read first: no time passes for the guest while it is in a file.
+//! All registers of a vCPU, read and written by the rules of `rules`.
 
 use kvm_ioctls::VcpuFd;
 
 use super::raw;
+use crate::kvm::rules::{AIDR, COUNTERS, MIDR, REVIDR, is_counter, is_unwritten, name, phase, text};
 use crate::saved::{Cpu, Register, register_bytes};
 
-/// Bits 27:16 of an id say what kind of register it is.
-const KIND: u64 = 0x0fff_0000;
-const SYSTEM: u64 = 0x0013_0000;
-const FIRMWARE: u64 = 0x0014_0000;
-const FIRMWARE_FEATURES: u64 = 0x0016_0000;
-const SYSTEM_BASE: u64 = 0x6030_0000_0013_0000;
-
-const MIDR: u64 = SYSTEM_BASE | 0xc000;
-const REVIDR: u64 = SYSTEM_BASE | 0xc006;
-const AIDR: u64 = SYSTEM_BASE | 0xc807;
-
-/// The virtual and the physical counter, by KVM's own ids: the virtual one's was swapped with its compare value's
-/// [Linux `arch/arm64/include/uapi/asm/kvm.h`, KVM_REG_ARM_TIMER_CNT].
-const COUNTERS: [u64; 2] = [SYSTEM_BASE | 0xdf1a, SYSTEM_BASE | 0xdf01];
-/// CTL and CVAL of both timers.
-const TIMERS: [u64; 4] = [
-    SYSTEM_BASE | 0xdf19,
-    SYSTEM_BASE | 0xdf02,
-    SYSTEM_BASE | 0xdf11,
-    SYSTEM_BASE | 0xdf12,
-];
-
-/// When a register is restored.
-fn phase(id: u64) -> u8 {
-    match id & KIND {
-        FIRMWARE | FIRMWARE_FEATURES => 0,
-        // CRn = 0: all identification.
-        SYSTEM if (id >> 7) & 0xf == 0 => 1,
-        SYSTEM if is_counter(id) || TIMERS.contains(&id) => 3,
-        _ => 2,
-    }
-}
-
-fn is_counter(id: u64) -> bool {
-    COUNTERS.contains(&id)
-}
-
-/// How a register is called in messages.
-fn name(id: u64) -> String {
-    if id & KIND == SYSTEM {
-        let (op0, op1) = ((id >> 14) & 3, (id >> 11) & 7);
-        let (crn, crm, op2) = ((id >> 7) & 0xf, (id >> 3) & 0xf, id & 7);
-        format!("system register S{op0}_{op1}_C{crn}_C{crm}_{op2} ({id:#x})")
-    } else {
-        format!("register {id:#x}")
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().rev().map(|byte| format!("{byte:02x}")).collect();
-    format!("0x{digits}")
-}
+/// Registers that are named when this host refuses them; of more, the count.
+const MOST_REFUSED: usize = 8;
 
 fn get(vcpu: &VcpuFd, id: u64) -> Result<Vec<u8>, String> {
     let length = register_bytes(id).ok_or_else(|| format!("{} has no known length", name(id)))?;
@@ -142,36 +84,50 @@ pub(super) fn restore_time(vcpu: &VcpuFd, counters: &[Register]) -> Result<(), S
     write(vcpu, &counters.iter().collect::<Vec<_>>())
 }
 
+/// Writes all that can be; what cannot is told together, so that one try shows how far a host is from the other.
 fn write(vcpu: &VcpuFd, registers: &[&Register]) -> Result<(), String> {
     let known = ids(vcpu)?;
-    for Register { id, bytes } in registers.iter().copied() {
-        if known.binary_search(id).is_err() {
-            if bytes.iter().all(|byte| *byte == 0) {
-                continue;
-            }
-            return Err(format!(
-                "{} is {}, and this host does not know it",
-                name(*id),
-                text(bytes)
-            ));
+    let mut refused: Vec<String> = registers
+        .iter()
+        .filter_map(|register| write_one(vcpu, &known, register).err())
+        .collect();
+    let more = refused.len().saturating_sub(MOST_REFUSED);
+    if more > 0 {
+        refused.truncate(MOST_REFUSED);
+        refused.push(format!("and {more} more"));
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(refused.join("; "))
+    }
+}
+
+fn write_one(vcpu: &VcpuFd, known: &[u64], Register { id, bytes }: &Register) -> Result<(), String> {
+    let name = || name(*id);
+    if known.binary_search(id).is_err() {
+        if is_unwritten(bytes) {
+            return Ok(());
         }
-        let now = get(vcpu, *id)?;
-        if now == *bytes {
-            continue;
-        }
-        vcpu.set_one_reg(*id, bytes).map_err(|error| {
-            let (wanted, now) = (text(bytes), text(&now));
-            format!("{} is {now} here and is not set to {wanted}: {error}", name(*id))
-        })?;
-        // A counter has gone on meanwhile.
-        let after = get(vcpu, *id)?;
-        if after != *bytes && phase(*id) < 3 {
-            let (wanted, after) = (text(bytes), text(&after));
-            return Err(format!(
-                "{} is {after} here after it was set to {wanted}",
-                name(*id)
-            ));
-        }
+        return Err(format!(
+            "{} is {}, and this host does not know it",
+            name(),
+            text(bytes)
+        ));
+    }
+    let now = get(vcpu, *id)?;
+    if now == *bytes {
+        return Ok(());
+    }
+    vcpu.set_one_reg(*id, bytes).map_err(|error| {
+        let (wanted, now) = (text(bytes), text(&now));
+        format!("{} is {now} here and is not set to {wanted}: {error}", name())
+    })?;
+    // A counter has gone on meanwhile.
+    let after = get(vcpu, *id)?;
+    if after != *bytes && phase(*id) < 3 {
+        let (wanted, after) = (text(bytes), text(&after));
+        return Err(format!("{} is {after} here after it was set to {wanted}", name()));
     }
     Ok(())
 }

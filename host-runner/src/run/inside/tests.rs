@@ -128,3 +128,74 @@ fn what_the_sandbox_kills_is_failed_by_name_and_the_rest_runs() {
     );
     assert!(report.contains("left it out\nnot ok 3 store\n"), "{report}");
 }
+
+const SAVED: &str =
+    r#"{"event":"verdict","scenario":"save-hole","verdict":"saved","wall_ms":7,"aborts":0,"findings":[]}"#;
+
+/// Plays a lab that saves and sends these parts; gives the exit code, the report, and the file.
+fn saving(parts: &[String]) -> (Exit, String, Option<Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vm.seawall");
+    let keep = Keep {
+        save: Some(path.clone()),
+        ..Keep::default()
+    };
+    let buffer = Buffer::default();
+    let mut output = Output::to(Box::new(buffer.clone()), Format::Ndjson);
+    let scenarios = scenarios(&["save-hole"]);
+    let (arguments, _) = inner_command(&scenarios, &keep).unwrap();
+    assert!(arguments.ends_with(&["--save".into(), "/out/vm.seawall".into()]));
+    let _ = follow(
+        &mut Some(run_started(1)),
+        &scenarios,
+        &keep,
+        &mut output,
+        |line| {
+            line(Line::Out(SAVED));
+            parts.iter().for_each(|part| line(Line::File(part)));
+            Ok(SessionEnd::Exited(0))
+        },
+    );
+    (output.finish(), buffer.text(), std::fs::read(path).ok())
+}
+
+#[test]
+fn what_is_saved_inside_is_a_file_out_here_or_a_failure() {
+    use base64::Engine as _;
+    let bytes = crate::saved::encode(&crate::saved::tests::sample()).unwrap();
+    let part = |name: &str, bytes: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        format!("{name} 0 {text}")
+    };
+    let (exit, report, file) = saving(&[part("vm.seawall", &bytes)]);
+    assert_eq!((exit, file), (Exit::Pass, Some(bytes.clone())), "{report}");
+    assert!(
+        report.contains(r#""event":"saved""#) && report.contains(r#""saved":1"#),
+        "{report}"
+    );
+    for (parts, why) in [
+        (vec![], "no file came out"),
+        (vec![part("other", &bytes)], "nobody asked for"),
+        (vec![part("vm.seawall", &bytes[..100])], "the file is cut"),
+    ] {
+        let (exit, report, file) = saving(&parts);
+        assert_eq!((exit, file), (Exit::Fail, None), "{report}");
+        assert!(report.contains(why), "{why}: {report}");
+    }
+}
+
+#[test]
+fn what_is_restored_outside_goes_in_with_its_scenario() {
+    let keep = Keep {
+        restore: Some(crate::saved::tests::sample()),
+        ..Keep::default()
+    };
+    let (arguments, files) = inner_command(&scenarios(&["save-hole"]), &keep).unwrap();
+    assert!(arguments.ends_with(&["--restore".into(), "/in/vm.seawall".into()]));
+    let (path, bytes) = files.last().unwrap();
+    assert_eq!(path, "/in/vm.seawall");
+    assert_eq!(
+        crate::saved::decode(bytes).unwrap(),
+        crate::saved::tests::sample()
+    );
+}
