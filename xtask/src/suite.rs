@@ -178,6 +178,10 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
             built(&|| steps::scenarios(workspace, backend, absence))
         });
     }
+    suite.step("scenarios without privileges", Kind::Check, || {
+        let absence = ready.lab.as_ref().err().map(String::as_str);
+        built(&|| steps::unprivileged(workspace, absence))
+    });
     suite.step("doctor", Kind::Check, || {
         let absence = ready.lab.as_ref().err().map(String::as_str);
         built(&|| steps::doctor(workspace, absence))

@@ -22,6 +22,8 @@ mod init;
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
 /// The kernel gives it to init as an environment variable; tells a lab from a container, where a command may be pid 1 too.
 const MARK: &str = "SEAWALL_LAB";
+/// A file of the lab's: if it is there, the command inside runs without privileges.
+const UNPRIVILEGED: &str = "/unprivileged";
 
 /// QEMU, an arm64 Linux kernel, and this command built for arm64 to be its init.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Lab {
     pub init: PathBuf,
     /// The guest's Image.
     pub image: PathBuf,
+    /// The command inside runs as a user who owns `/dev/kvm` and has no privilege.
+    pub unprivileged: bool,
 }
 
 /// What a session in the lab said.
@@ -85,6 +89,7 @@ impl Lab {
             kernel,
             init,
             image,
+            unprivileged: false,
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::frame::{self, Frame};
 use super::newc::{Archive, TooLarge};
-use super::{Lab, Line, MARK, SessionEnd};
+use super::{Lab, Line, MARK, SessionEnd, UNPRIVILEGED};
 use crate::backend::Missing;
 
 /// Lines that are kept, to say what was last seen.
@@ -100,6 +100,9 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
         archive.program("/init", &init)?;
         archive.file("/seawall.Image", &image)?;
         archive.file("/request.json", &request)?;
+        if lab.unprivileged {
+            archive.file(UNPRIVILEGED, b"")?;
+        }
         for (path, contents) in files {
             archive.file(path, contents)?;
         }
