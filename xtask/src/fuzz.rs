@@ -112,7 +112,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = cargo();
     command
         .current_dir(workspace.root.join("fuzz"))
-        .args(["build", "--quiet", "--locked", "--release", "--target", host])
+        .args(["build", "--quiet", "--release", "--target", host])
         .arg("--target-dir")
         .arg(&folder)
         .env("RUSTFLAGS", FLAGS.join(" "))

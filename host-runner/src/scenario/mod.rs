@@ -44,7 +44,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("read_kernel", &[]),
     ("undefined", &[]),
     ("mend", &[]),
-    ("deluge", &["load", "store", "pair", "serror"]),
+    ("deluge", &["load", "store", "pair", "border", "serror"]),
 ];
 
 /// The program that is there only to be unharmed.
