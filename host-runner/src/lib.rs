@@ -6,6 +6,9 @@ pub mod command;
 pub mod doctor;
 pub mod escape;
 pub mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guest_tree;
 pub mod judge;
 pub mod kvm;

@@ -9,6 +9,7 @@
 //! | `boots` | the bare guest on a matrix of QEMU machines | `boots` |
 //! | `bad-input` | the bare guest on trees, places and arguments that are wrong | `bad_input` |
 //! | `mutants` | steps of recovery made to do nothing: scenarios must fail | `mutants` |
+//! | `fuzz` | made-up bytes for the ports, the journal, plans and scenarios | `fuzz` |
 //! | `bench` | the guest's numbers beside their limits | `bench` |
 //!
 //! Exit codes are those of the runner: 0 pass, 1 fail, 2 usage, 3 environment, 4 skipped.
@@ -25,6 +26,7 @@ mod doctor;
 #[cfg(test)]
 mod documents;
 mod fetch;
+mod fuzz;
 mod image;
 mod kernel;
 mod linux_image;
@@ -67,7 +69,7 @@ enum Command {
     Test {
         #[command(flatten)]
         kernel: KernelChoice,
-        /// Leave out Miri and the boot matrix
+        /// Leave out Miri, the boot matrix and fuzzing
         #[arg(long)]
         quick: bool,
     },
@@ -77,6 +79,17 @@ enum Command {
     BadInput,
     /// Make decode, attribution, kill and retire do nothing, one at a time: scenarios must fail
     Mutants,
+    /// Fuzz what takes bytes of a guest, a file or a host
+    Fuzz {
+        /// These targets alone
+        targets: Vec<String>,
+        /// For so long, each
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Take what was found into the tree's corpus: the least of it that reaches as much
+        #[arg(long)]
+        keep: bool,
+    },
     /// Print the guest's instruction counts and sizes beside their limits; fail where one is over
     Bench {
         /// Fail also where a number could not be measured
@@ -125,6 +138,11 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Boots => boots::run(&workspace),
         Command::BadInput => bad_input::run(&workspace),
         Command::Mutants => mutants::run(&workspace),
+        Command::Fuzz {
+            targets,
+            seconds,
+            keep,
+        } => fuzz::run(&workspace, targets, *seconds, *keep),
         Command::Bench { check } => bench::run(&workspace, *check),
     }
 }

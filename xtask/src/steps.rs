@@ -152,6 +152,19 @@ pub(crate) fn saved_vms(workspace: &Workspace, absence: Option<&str>) -> Result<
     counted(command.args(["--test", "saved"]))
 }
 
+/// All scenarios in the lab once more, by a user who may open `/dev/kvm` and has no privilege: what needs none passes, and
+/// what is skipped needs CAP_SYS_ADMIN.
+pub(crate) fn unprivileged(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    if let Some(reason) = absence {
+        say(format!("SKIP scenarios without privileges: {reason}"));
+        return Ok(Tally::SKIPPED);
+    }
+    let mut command = runner::command(workspace);
+    command.args(["run", "--backend", "lab", "--unprivileged", "--format", "ktap"]);
+    let ended = bounded(&mut command, runner::LIMIT, true)?;
+    Ok(tally::without_privileges(&ended.text))
+}
+
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
     let (tally, _) = run_scenarios(&mut runner::command(workspace), backend)?;

@@ -10,7 +10,10 @@ use crate::process::say;
 use crate::setup::Ready;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{artefacts, bad_input, bench, boots, doctor, mutants, setup, steps};
+use crate::{artefacts, bad_input, bench, boots, doctor, fuzz, mutants, setup, steps};
+
+/// For each target. An hour by hand: `cargo xtask fuzz --seconds 3600`.
+const FUZZ_SECONDS: u32 = 60;
 
 /// What a step's counts are counts of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,11 +143,12 @@ fn checks(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: bool) 
         steps::documentation_tests(workspace)
     });
     if quick {
-        say("left out by --quick: Miri, the boot matrix");
+        say("left out by --quick: Miri, the boot matrix, fuzzing");
     } else {
         suite.step("Miri on agent and replay", Kind::Miri, || {
             steps::miri(workspace, ready)
         });
+        suite.step("fuzzing", Kind::BadInput, || fuzz::all(workspace, FUZZ_SECONDS));
     }
 }
 
@@ -181,6 +185,10 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
     }
     suite.step("scenarios on lab, older kernel", Kind::Scenarios("older"), || {
         built(&|| steps::scenarios_on_older(workspace, ready))
+    });
+    suite.step("scenarios without privileges", Kind::Check, || {
+        let absence = ready.lab.as_ref().err().map(String::as_str);
+        built(&|| steps::unprivileged(workspace, absence))
     });
     suite.step("doctor", Kind::Check, || {
         built(&|| doctor::ask_all(workspace, ready))

@@ -13,13 +13,13 @@
 // On other hosts these have no user but their tests.
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 pub(crate) mod arguments;
-#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
-mod board;
+#[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
+pub(crate) mod board;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod events;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod own;
-#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+#[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod poison;

@@ -9,12 +9,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::ptr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::UNPRIVILEGED;
 use super::frame::{self, Frame, Kind};
 use super::message;
 use super::outside::SOCKET;
@@ -22,6 +25,8 @@ use super::parcel;
 
 /// The exit code that says that init itself failed.
 const FAILED: i32 = 70;
+/// Somebody who is not root.
+const USER: u32 = 1000;
 
 /// The serial line; one frame goes out at a time.
 struct Serial(Mutex<File>);
@@ -140,7 +145,13 @@ fn serve(serial: &Arc<Serial>) -> io::Result<i32> {
     }
     let arguments: Vec<String> = serde_json::from_slice(&std::fs::read("/request.json")?)?;
     let log = OpenOptions::new().read(true).open("/dev/kmsg").ok();
-    let mut child = Command::new("/init")
+    let mut command = Command::new("/init");
+    if Path::new(UNPRIVILEGED).exists() {
+        // With another user than root go all capabilities, and with root's groups what they may.
+        std::os::unix::fs::chown("/dev/kvm", Some(USER), Some(USER))?;
+        command.uid(USER).gid(USER);
+    }
+    let mut child = command
         .args(arguments)
         .env_clear()
         .env("PATH", "/")
@@ -162,7 +173,6 @@ fn serve(serial: &Arc<Serial>) -> io::Result<i32> {
     if let Some(log) = log {
         pass_on_log(serial, log);
     }
-    use std::os::unix::process::ExitStatusExt;
     Ok(status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))

@@ -37,6 +37,8 @@ pub use parcel::{OUT, Parcel};
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
 /// The kernel gives it to init as an environment variable; tells a lab from a container, where a command may be pid 1 too.
 const MARK: &str = "SEAWALL_LAB";
+/// A file of the lab's: if it is there, the command inside runs without privileges.
+const UNPRIVILEGED: &str = "/unprivileged";
 
 /// The same, where somebody outside answers what is asked there.
 const OUTSIDE: &str = "SEAWALL_OUTSIDE";
@@ -52,6 +54,8 @@ pub struct Lab {
     pub init: PathBuf,
     /// The guest's Image.
     pub image: PathBuf,
+    /// The command inside runs as a user who owns `/dev/kvm` and has no privilege.
+    pub unprivileged: bool,
 }
 
 /// What a session is to do.
@@ -118,6 +122,7 @@ impl Lab {
             kernel,
             init,
             image,
+            unprivileged: false,
         })
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::breaker::{Breaker, Stopped};
 use super::frame::{self, Frame};
 use super::newc::{Archive, TooLarge};
-use super::{Lab, Line, MARK, OUTSIDE, Orders, SessionEnd};
+use super::{Lab, Line, MARK, OUTSIDE, Orders, SessionEnd, UNPRIVILEGED};
 use crate::backend::Missing;
 
 /// Lines that are kept, to say what was last seen.
@@ -156,6 +156,9 @@ fn file_system(lab: &Lab, arguments: &[String], files: &[(String, Vec<u8>)]) -> 
         archive.program("/init", &init)?;
         archive.file("/seawall.Image", &image)?;
         archive.file("/request.json", &request)?;
+        if lab.unprivileged {
+            archive.file(UNPRIVILEGED, b"")?;
+        }
         for (path, contents) in files {
             archive.file(path, contents)?;
         }
@@ -422,6 +425,7 @@ mod tests {
             kernel: "Image".into(),
             init: "init".into(),
             image: "guest".into(),
+            unprivileged: false,
         };
         let words = |command: &Command| -> Vec<String> {
             command

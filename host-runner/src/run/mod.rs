@@ -17,6 +17,7 @@ pub use output::Output;
 use crate::backend::Missing;
 use crate::command::{ColourChoice, Exit, complain};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped};
+use crate::lab::Lab;
 use crate::render::Format;
 use crate::scenario::{Platform, Scenario, library};
 
@@ -49,6 +50,9 @@ pub struct RunArguments {
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
     #[arg(long, value_name = "FILE", conflicts_with = "filters")]
     pub restore: Option<PathBuf>,
+    /// In the lab, run as a user who may open /dev/kvm and has no privilege
+    #[arg(long)]
+    pub unprivileged: bool,
     /// Where the guest, the shim and the lab's parts lie
     #[command(flatten)]
     pub place: place::PlaceArguments,
@@ -121,6 +125,13 @@ pub fn run(arguments: &RunArguments) -> Exit {
             return output.finish();
         }
     };
+    let choice = match unprivileged(choice, arguments.unprivileged) {
+        Ok(choice) => choice,
+        Err(backend) => {
+            eprintln!("error: --unprivileged is for the lab: under {backend} it is you who runs the guest");
+            return Exit::Usage;
+        }
+    };
     for unavailable in &choice.not {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
@@ -135,6 +146,21 @@ pub fn run(arguments: &RunArguments) -> Exit {
         Backend::Lab(lab) => inside::run(lab, started, &scenarios, &keep, &mut output),
     }
     output.finish()
+}
+
+/// The same choice, with the lab's command run by an ordinary user; or the backend for which that means nothing.
+fn unprivileged(choice: Choice, wanted: bool) -> Result<Choice, &'static str> {
+    match choice.backend {
+        _ if !wanted => Ok(choice),
+        Backend::Lab(lab) => Ok(Choice {
+            backend: Backend::Lab(Lab {
+                unprivileged: true,
+                ..lab
+            }),
+            ..choice
+        }),
+        Backend::Direct(..) => Err(choice.name),
+    }
 }
 
 /// Leaves out what this backend is not for, and says so. A scenario that was asked for by name stays, to be skipped with

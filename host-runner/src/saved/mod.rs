@@ -31,6 +31,8 @@ use seawall_replay::transcript::Event;
 
 pub use decode::decode;
 pub use encode::encode;
+#[cfg(any(test, fuzzing))]
+pub(crate) use encode::seal;
 pub use error::SavedError;
 
 /// The first eight bytes.

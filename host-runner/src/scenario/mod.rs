@@ -48,7 +48,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("read_kernel", &[]),
     ("undefined", &[]),
     ("mend", &[]),
-    ("deluge", &["load", "store", "pair", "serror"]),
+    ("deluge", &["load", "store", "pair", "border", "serror"]),
     ("masked", &[]),
     ("masked_copy", &[]),
     ("long_turn", &[]),

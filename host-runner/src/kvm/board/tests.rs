@@ -217,8 +217,10 @@ fn an_serror_beside_an_abort_belongs_to_the_page_and_to_its_first_abort() {
     assert_eq!(board.beside(0x8000_1040), None, "the page is not a hole yet");
     board.opened(cause);
     assert_eq!(board.beside(0x8000_2040), None, "another page");
+    assert!(board.waits_beside());
     assert_eq!(board.beside(0x8000_1040), Some((cause, 0xc11)));
     assert_eq!(board.beside(0x8000_1040), None);
+    assert!(!board.waits_beside());
 }
 
 #[test]
