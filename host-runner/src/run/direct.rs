@@ -49,13 +49,15 @@ pub(super) fn run(
                 end: RunEnd::Saved(bytes),
                 wall,
                 ..
-            }) => again::saved(scenario, &bytes, wall, keep, output),
+            }) => {
+                // Whoever goes on with it says so itself.
+                if keep.save.is_some() {
+                    output.event(begun(scenario));
+                }
+                again::saved(scenario, &bytes, wall, keep, output);
+            }
             Ok(run) => {
-                output.event(Event::ScenarioStarted(ScenarioStarted {
-                    scenario: scenario.name.clone(),
-                    title: scenario.title.clone(),
-                    linux: scenario.linux.clone(),
-                }));
+                output.event(begun(scenario));
                 let judged = judge(scenario, &run, backend.kvm_version());
                 timeline::events(scenario, &run, &judged)
                     .into_iter()
@@ -64,6 +66,14 @@ pub(super) fn run(
             Err(missing) => output.event(Event::Skipped(skipped(scenario, &missing))),
         }
     }
+}
+
+fn begun(scenario: &Scenario) -> Event {
+    Event::ScenarioStarted(ScenarioStarted {
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        linux: scenario.linux.clone(),
+    })
 }
 
 /// One guest. A panic of a backend is that scenario's failure, and the next one runs.

@@ -184,3 +184,39 @@ fn a_reader_that_goes_away_changes_no_verdict() {
         assert_eq!(output.finish(), expected);
     }
 }
+
+#[test]
+fn a_vm_that_is_saved_is_told_with_its_scenario_and_not_judged() {
+    /// Saves at once.
+    struct Saves;
+    impl Backend for Saves {
+        fn name(&self) -> &'static str {
+            "kvm"
+        }
+
+        fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
+            assert_eq!(request.state.scenario.map(|id| id.name.as_str()), Some("s"));
+            let bytes = crate::saved::encode(&crate::saved::tests::sample()).unwrap();
+            Ok(Run {
+                end: RunEnd::Saved(bytes),
+                ..Story::load().run()
+            })
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Keep {
+        save: Some(folder.path().join("vm.seawall")),
+        ..Keep::default()
+    };
+    let buffer = Buffer::default();
+    let mut output = Output::to(Box::new(buffer.clone()), Format::Ndjson);
+    direct::run(&Saves, b"", &[played("s", 9)], &keep, &mut output);
+    assert_eq!(output.finish(), Exit::Pass);
+    let events: Vec<_> = buffer
+        .text()
+        .lines()
+        .map(|line| line.split('"').nth(3).unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(events, ["scenario-started", "saved", "verdict", "run-ended"]);
+    assert!(crate::saved::file::read(&folder.path().join("vm.seawall")).is_ok());
+}
