@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::budget::Budget;
 use seawall_replay::plan::Plan;
 use seawall_replay::transcript::Event;
 
@@ -16,6 +17,8 @@ pub struct Request<'a> {
     pub boot_arguments: &'a str,
     /// Which announcement brings which injection.
     pub plan: Plan,
+    /// What the guest may meet before it is evacuated from this host.
+    pub budget: Option<Budget>,
     /// What ends a run that does not end by itself.
     pub limits: Limits,
 }

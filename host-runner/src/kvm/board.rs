@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use seawall_replay::interpreter::{Interpreter, Reaction};
 use seawall_replay::plan::{Injection, Plan, Poison};
@@ -13,6 +14,7 @@ use seawall_replay::transcript::{Event, What};
 
 use super::pl011::{self, Pl011};
 use crate::backend::Limits;
+use crate::budget::{Account, Budget, Passed};
 
 /// Where the PL011 is.
 pub(crate) const UART: u64 = 0x0900_0000;
@@ -74,6 +76,8 @@ pub(crate) struct Board {
     // Those that something was done to.
     pages: BTreeMap<u64, Cause>,
     journal: Option<Range<u64>>,
+    account: Option<Account>,
+    since: Instant,
 }
 
 /// What is left of a board when the guest has stopped.
@@ -91,7 +95,7 @@ pub(crate) struct Remains {
 
 impl Board {
     /// A board for a guest with this memory.
-    pub(crate) fn new(memory: Range<u64>, plan: Plan, limits: &Limits) -> Self {
+    pub(crate) fn new(memory: Range<u64>, plan: Plan, limits: &Limits, budget: Option<Budget>) -> Self {
         Self {
             memory,
             uart: Pl011::new(limits.console_bytes),
@@ -101,6 +105,27 @@ impl Board {
             events_lost: 0,
             pages: BTreeMap::new(),
             journal: None,
+            account: budget.map(Account::new),
+            since: Instant::now(),
+        }
+    }
+
+    /// The limit of the VM's budget that is passed by now, if one is.
+    pub(crate) fn overdrawn(&self) -> Option<Passed> {
+        self.account.as_ref()?.passed()
+    }
+
+    /// Books what the host has learnt: that the guest was given an abort, that a page of its memory is bad, or both.
+    fn book(&mut self, abort: bool, page: Option<u64>) {
+        let now = self.since.elapsed();
+        let page = page.filter(|page| self.memory.contains(page));
+        if let Some(account) = &mut self.account {
+            if let Some(page) = page {
+                account.page(page);
+            }
+            if abort {
+                account.abort(now);
+            }
         }
     }
 
@@ -225,6 +250,7 @@ impl Board {
 
     /// The host has told of poison at this page that nobody has touched.
     pub(crate) fn advised(&mut self, ipa: u64, shift: u8) {
+        self.book(false, Some(ipa));
         self.note(Event {
             ipa,
             syndrome: shift.into(),
@@ -234,6 +260,7 @@ impl Board {
 
     /// An SError is pending now.
     pub(crate) fn pended(&mut self, cause: Cause, syndrome: Option<u32>) {
+        self.book(true, None);
         let syndrome = syndrome.map_or(DEFAULT_SYNDROME | IS_DEFAULT, u64::from);
         self.note(Event {
             syndrome,
@@ -243,6 +270,7 @@ impl Board {
 
     /// The guest stands in its vector, with these in ESR_EL1 and FAR_EL1.
     pub(crate) fn entered(&mut self, cause: Cause, syndrome: u64, address: u64) {
+        self.book(true, None);
         self.note(Event {
             ipa: cause.page(),
             syndrome,
@@ -253,6 +281,7 @@ impl Board {
 
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
+        self.book(true, Some(ipa));
         let blank = Event::of(What::Delivered);
         let of_page = self
             .pages

@@ -104,7 +104,7 @@ impl Machine {
         for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
             registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
         }
-        let board = Board::new(memory.range(), request.plan, &request.limits);
+        let board = Board::new(memory.range(), request.plan, &request.limits, request.budget);
         Ok(Self {
             vcpu,
             _gic: gic,

@@ -218,6 +218,7 @@ mod tests {
             memory_bytes: 64 << 20,
             boot_arguments: "",
             plan: seawall_replay::plan::Plan::EMPTY,
+            budget: None,
             limits: Limits::default(),
         };
         let run = qemu.run(&request).unwrap();

@@ -72,6 +72,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario) -> Result<Run, 
         memory_bytes: scenario.guest.memory_bytes,
         boot_arguments: &boot::arguments(&scenario.guest),
         plan,
+        budget: scenario.budget,
         limits: Limits {
             wall: scenario.timeout,
             ..Limits::default()

@@ -21,7 +21,7 @@ fn board(injection: Injection) -> Board {
         console_bytes: 2,
         ..Limits::default()
     };
-    Board::new(MEMORY, Plan::new(&[step]).unwrap(), &limits)
+    Board::new(MEMORY, Plan::new(&[step]).unwrap(), &limits, None)
 }
 
 fn word(page: u64, number: u16) -> u64 {
@@ -203,4 +203,46 @@ fn what_the_replayer_says_of_itself_is_noted() {
             .collect::<Vec<_>>(),
         [(What::Refused, 0x20, 0x45, 0), (What::Stuck, 0, 1, 2)]
     );
+}
+
+#[test]
+fn what_the_host_learns_is_booked_and_what_lies_elsewhere_is_no_page_of_the_guests() {
+    let passed = |budget: &str, happens: &dyn Fn(&mut Board)| {
+        let limits = Limits::default();
+        let mut board = Board::new(MEMORY, Plan::EMPTY, &limits, Some(budget.parse().unwrap()));
+        happens(&mut board);
+        board.overdrawn().is_some()
+    };
+    let inside = MEMORY.start + 0x5040;
+    assert!(passed("pages=0", &|board| board.delivered(
+        inside,
+        0x9200_0010,
+        0
+    )));
+    assert!(passed("pages=0", &|board| board.advised(inside, 12)));
+    assert!(!passed("pages=0", &|board| board.delivered(
+        PORT - 0x1000,
+        0x9200_0010,
+        0
+    )));
+    assert!(
+        !passed("aborts=0/60s", &|board| board.advised(inside, 12)),
+        "no abort"
+    );
+    assert!(passed("aborts=0/60s", &|board| board.delivered(
+        PORT - 0x1000,
+        0x9200_0010,
+        0
+    )));
+    let cause = Cause {
+        step: 0,
+        announcement: Announcement::from_word(word(inside, 1)),
+    };
+    assert!(passed("aborts=0/60s", &|board| board.pended(cause, None)));
+    assert!(passed("aborts=0/60s", &|board| board.entered(
+        cause,
+        0x9200_0010,
+        0
+    )));
+    assert!(!passed("pages=0,aborts=1/60s", &|board| board.pended(cause, None)));
 }
