@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::budget::{Budget, Passed};
 use seawall_replay::plan::Plan;
 use seawall_replay::transcript::Event;
 
@@ -18,6 +19,8 @@ pub struct Request<'a> {
     pub boot_arguments: &'a str,
     /// Which announcement brings which injection.
     pub plan: Plan,
+    /// What the guest may meet before it is evacuated from this host.
+    pub budget: Option<Budget>,
     /// What ends a run that does not end by itself.
     pub limits: Limits,
     /// What saving and restoring need; a run without them can leave it at its default.
@@ -100,6 +103,13 @@ pub enum RunEnd {
     Flooded,
     /// The VM was saved and ended: the file's bytes. Nothing is to be judged yet.
     Saved(Vec<u8>),
+    /// The VM's budget is overdrawn. It was saved and ended, to go on elsewhere.
+    Evacuated {
+        /// By what.
+        passed: Passed,
+        /// The file's bytes.
+        file: Vec<u8>,
+    },
     /// KVM had no answer to an access without a syndrome, because nobody had asked it for the exit, and gave ENOSYS.
     Enosys,
     /// The guest did something the replayer has no answer to, or the replayer's own machinery gave up: the reason.

@@ -54,6 +54,8 @@ pub enum Event {
     Console(Console),
     /// A scenario's VM was saved to a file and ended.
     Saved(Saved),
+    /// A VM leaves this host: someone has to act.
+    Evacuation(Evacuation),
     /// A scenario was judged.
     Verdict(Verdict),
     /// A scenario could not run.
@@ -89,12 +91,15 @@ impl Event {
                 Level::Notice
             }
             Self::Advice(_) => Level::Warning,
+            Self::Evacuation(_) => Level::Critical,
             Self::Abort(abort) => match abort.decision.as_str() {
                 "carry-on" => Level::Warning,
                 "halt" => Level::Critical,
                 _ => Level::Error,
             },
-            Self::Verdict(verdict) if verdict.verdict != Outcome::Pass => Level::Error,
+            Self::Verdict(verdict) if matches!(verdict.verdict, Outcome::Fail | Outcome::Timeout) => {
+                Level::Error
+            }
             Self::Measure(measure) if measure.value.is_none_or(|value| value > measure.limit) => Level::Error,
             Self::RunEnded(totals) if totals.failed + totals.timed_out > 0 => Level::Error,
             Self::RunStarted(_)
@@ -348,6 +353,8 @@ pub enum Outcome {
     Timeout,
     /// Saved before its end; it is judged once it is restored.
     Saved,
+    /// Saved because its budget was overdrawn: it is to go on elsewhere, and judged there.
+    Evacuated,
 }
 
 /// Something that is not as expected.
@@ -404,6 +411,19 @@ pub struct Saved {
     pub serror_pending: bool,
 }
 
+/// A VM has met more than its budget allows on this host. It is saved, and goes on elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Evacuation {
+    /// The scenario.
+    pub scenario: String,
+    /// Which limit was passed, and by what.
+    pub reason: String,
+    /// Distinct poisoned pages that were met on this host, where they are counted.
+    pub pages: Option<u32>,
+    /// What may be met, such as `pages=4,aborts=10/60s`.
+    pub budget: String,
+}
+
 /// The counts at the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
@@ -414,6 +434,9 @@ pub struct Totals {
     /// Scenarios whose VM was saved, and not judged.
     #[serde(default)]
     pub saved: usize,
+    /// Scenarios whose VM was saved because its budget was overdrawn, and not judged.
+    #[serde(default)]
+    pub evacuated: usize,
     /// Scenarios that could not run.
     pub skipped: usize,
     /// Scenarios that were still running at their limit.

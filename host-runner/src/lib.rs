@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod backend;
+pub mod budget;
 pub mod command;
 pub mod doctor;
 pub mod escape;

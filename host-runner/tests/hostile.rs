@@ -489,6 +489,7 @@ fn run_in_qemu(folder: &Path, name: &str, limits: Limits) -> (Run, Duration) {
         memory_bytes: 64 << 20,
         boot_arguments: &arguments(tasks_of(number)),
         plan: Plan::EMPTY,
+        budget: None,
         limits,
         state: seawall_host_runner::backend::State::default(),
         vm: VmOptions::default(),

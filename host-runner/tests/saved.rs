@@ -252,3 +252,48 @@ fn a_vm_goes_on_under_another_kernel_in_the_lab() {
         }
     }
 }
+
+#[test]
+fn a_vm_over_its_budget_is_saved_is_told_of_once_and_goes_on_without_its_bad_pages_in_the_lab() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vm.seawall");
+    let file = path.to_str().unwrap();
+    let told = "echo \"moved $SEAWALL_SCENARIO: $SEAWALL_REASON: $SEAWALL_FILE\"";
+    let over = |budget: &str| {
+        let arguments = [
+            "=storm",
+            "--save",
+            file,
+            "--budget",
+            budget,
+            "--on-evacuate",
+            told,
+        ];
+        let output = seawall(&arguments, None);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, said, errors) = over("pages=3,aborts=100000/60s");
+    assert_eq!(code, Some(5), "{said}{errors}");
+    let critical: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains(r#""level":"critical""#))
+        .collect();
+    let reason = "4 poisoned pages, where 3 may be";
+    assert!(
+        matches!(critical.as_slice(), [line] if line.contains(r#""event":"evacuation""#) && line.contains(reason)),
+        "{said}"
+    );
+    assert!(
+        errors.contains(&format!("moved storm: {reason}: {file}")),
+        "{errors}"
+    );
+    let saved = saved::file::read(&path).unwrap();
+    assert_eq!(saved.layout.holes.len(), 4);
+    let (code, said) = restored(&saved);
+    assert_eq!(code, 0, "{said}");
+    // By the rate as well.
+    let (code, said, errors) = over("aborts=2/60s");
+    assert_eq!(code, Some(5), "{said}{errors}");
+    assert!(said.contains("more than 2 aborts within 60 s"), "{said}");
+    assert_eq!(restored(&saved::file::read(&path).unwrap()).0, 0);
+}

@@ -142,13 +142,17 @@ pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Re
 }
 
 /// Saved VMs: what is in a file counts, and what does not fit is refused. All of it is in the lab.
-pub(crate) fn saved_vms(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
-    if let Some(reason) = absence {
+pub(crate) fn saved_vms(workspace: &Workspace, ready: &Ready) -> Result<Tally> {
+    if let Err(reason) = &ready.lab {
         say(format!("SKIP saved VMs: {reason}"));
         return Ok(Tally::SKIPPED);
     }
     let package = ["test", "--package", "seawall-host-runner"];
     let mut command = here(workspace, &package);
+    // What is saved on one kernel goes on under the other.
+    if let Some(Ok(other)) = &ready.older {
+        command.env("SEAWALL_OTHER_KERNEL", &other.image);
+    }
     counted(command.args(["--test", "saved"]))
 }
 

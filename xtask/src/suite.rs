@@ -201,8 +201,7 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
         built(&|| steps::hostile_guests(workspace, absence))
     });
     suite.step("saved VMs", Kind::BadInput, || {
-        let absence = ready.lab.as_ref().err().map(String::as_str);
-        built(&|| steps::saved_vms(workspace, absence))
+        built(&|| steps::saved_vms(workspace, ready))
     });
     suite.step("mutants caught", Kind::Check, || {
         built(&|| mutants::try_all(workspace, ready.lab.is_ok()))

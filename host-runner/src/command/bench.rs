@@ -102,6 +102,7 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
         memory_bytes: MEMORY,
         boot_arguments: "seawall.tasks=bench,bystander,bystander",
         plan,
+        budget: None,
         limits: Limits {
             wall: Duration::from_secs(60),
             ..Limits::default()

@@ -27,6 +27,8 @@ pub enum Exit {
     Environment = 3,
     /// Everything was skipped.
     Skipped = 4,
+    /// A VM's budget was overdrawn: it was saved, to go on elsewhere, and nothing failed.
+    Evacuated = 5,
     /// Something was still running at its limit, and nothing else failed.
     Timeout = 124,
 }
@@ -38,6 +40,7 @@ impl Exit {
         match totals {
             Totals { failed: 1.., .. } => Self::Fail,
             Totals { timed_out: 1.., .. } => Self::Timeout,
+            Totals { evacuated: 1.., .. } => Self::Evacuated,
             Totals { passed: 1.., .. } | Totals { saved: 1.., .. } => Self::Pass,
             Totals { skipped: 1.., .. } => Self::Skipped,
             // A run that ran nothing has shown nothing.
@@ -83,8 +86,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 124 timeout.";
+const EXIT_CODES: &str = "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 5 evacuated, 124 timeout.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

@@ -35,6 +35,14 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
             "power off",
             "more on the console than a guest may write",
         ),
+        RunEnd::Evacuated { passed, .. } => {
+            findings.add(
+                "run-end",
+                "the run",
+                "power off",
+                format_args!("evacuated: {passed}"),
+            );
+        }
         RunEnd::Saved(_) => findings.add("run-end", "the run", "power off", "saved, and not restored"),
         RunEnd::Stuck(reason) => findings.add("run-end", "the run", "power off", escape::text(reason)),
     }

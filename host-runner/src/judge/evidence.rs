@@ -66,6 +66,8 @@ pub struct Evidence {
     pub advised: Vec<Event>,
     /// Pages whose poison was met, and which are kept out of stage 2 since.
     pub kept_out: Vec<Event>,
+    /// How often the runner saved the machine without being told to: its budget was overdrawn.
+    pub evacuations: u32,
     /// Port accesses that no register takes.
     pub refused: Vec<Event>,
     /// What the replayer had no answer to.
@@ -95,7 +97,8 @@ impl Evidence {
                 What::Refused => evidence.refused.push(*event),
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
-                What::Announced | What::Journal | What::Saved | What::Restored | What::Unknown(_) => {}
+                What::Saved => evidence.evacuations = evidence.evacuations.saturating_add(1),
+                What::Announced | What::Journal | What::Restored | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

@@ -27,6 +27,15 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
             findings.compare("injected", &at, u64::from(step.times), fired.count() as u64);
         }
     }
+    // Elsewhere it is the command line that gives a budget, and expects nothing.
+    if scenario.budget.is_some() {
+        findings.compare(
+            "evacuations",
+            "evacuations of the VM",
+            scenario.expect.evacuations,
+            case.evidence.evacuations,
+        );
+    }
     if let Some(advised) = scenario.expect.advised {
         let told: BTreeSet<u64> = case.evidence.advised.iter().map(|event| event.ipa).collect();
         findings.compare(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use seawall_replay::entry::Kind;
 use seawall_replay::interpreter::{Interpreter, Reaction, Save};
@@ -15,6 +16,7 @@ use seawall_replay::transcript::{Event, What};
 use super::pl011::{self, Pl011};
 use super::uapi::ArmSea;
 use crate::backend::Limits;
+use crate::budget::{Account, Budget, Passed};
 
 /// Where the PL011 is.
 pub(crate) const UART: u64 = 0x0900_0000;
@@ -87,6 +89,8 @@ pub(crate) struct Board {
     // The step that saves, if one has fired and waits; and whether it waits no longer.
     save: Option<Save>,
     save_due: bool,
+    account: Option<Account>,
+    since: Instant,
 }
 
 /// What is left of a board when the guest has stopped.
@@ -116,6 +120,35 @@ impl Board {
             journal: None,
             save: None,
             save_due: false,
+            account: None,
+            since: Instant::now(),
+        }
+    }
+
+    /// The same under a budget; `known` are pages that were bad on a host before this one, and count no more.
+    pub(crate) fn under(self, budget: Option<Budget>, known: impl IntoIterator<Item = u64>) -> Self {
+        Self {
+            account: budget.map(|budget| Account::new(budget).knowing(known)),
+            ..self
+        }
+    }
+
+    /// The limit of the VM's budget that is passed by now, if one is.
+    pub(crate) fn overdrawn(&self) -> Option<Passed> {
+        self.account.as_ref()?.passed()
+    }
+
+    /// Books what the host has learnt: that the guest was given an abort, that a page of its memory is bad, or both.
+    fn book(&mut self, abort: bool, page: Option<u64>) {
+        let now = self.since.elapsed();
+        let page = page.filter(|page| self.memory.contains(page));
+        if let Some(account) = &mut self.account {
+            if let Some(page) = page {
+                account.page(page);
+            }
+            if abort {
+                account.abort(now);
+            }
         }
     }
 
@@ -328,6 +361,7 @@ impl Board {
 
     /// The host has told of poison at this page that nobody has touched.
     pub(crate) fn advised(&mut self, ipa: u64, shift: u8) {
+        self.book(false, Some(ipa));
         self.note(Event {
             ipa,
             syndrome: shift.into(),
@@ -337,6 +371,7 @@ impl Board {
 
     /// An SError is pending now.
     pub(crate) fn pended(&mut self, cause: Cause, syndrome: Option<u32>) {
+        self.book(true, None);
         let syndrome = syndrome.map_or(DEFAULT_SYNDROME | IS_DEFAULT, u64::from);
         self.note(Event {
             syndrome,
@@ -346,6 +381,7 @@ impl Board {
 
     /// The guest stands in its vector, with these in ESR_EL1 and FAR_EL1.
     pub(crate) fn entered(&mut self, cause: Cause, syndrome: u64, address: u64) {
+        self.book(true, None);
         self.note(Event {
             ipa: cause.page(),
             syndrome,
@@ -367,6 +403,7 @@ impl Board {
 
     /// The guest was given an external abort for an access that nobody answers.
     pub(crate) fn delivered(&mut self, ipa: u64, syndrome: u64, address: u64) {
+        self.book(true, Some(ipa));
         let page = ipa & !0xfff;
         if self.save.is_some_and(|save| save.announcement.page.0 == page) {
             self.save_due = true;

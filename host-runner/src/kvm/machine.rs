@@ -108,6 +108,13 @@ impl Machine {
             }
             Board::new(memory.range(), request.plan, &request.limits)
         };
+        // What was out of use before is known, and was paid for on another host.
+        let known = request.state.saved.map(|saved| &saved.layout);
+        let known = known.into_iter().flat_map(|layout| {
+            let poisoned = layout.poisoned.iter().map(|(page, _)| *page);
+            layout.holes.iter().copied().chain(poisoned)
+        });
+        let board = board.under(request.budget, known);
         Ok(Self {
             outside,
             vcpu,

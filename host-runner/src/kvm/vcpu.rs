@@ -29,6 +29,7 @@ use super::uapi::{
     KVM_SYSTEM_EVENT_SHUTDOWN, Register,
 };
 use crate::backend::RunEnd;
+use crate::budget::Passed;
 
 mod host_abort;
 
@@ -68,6 +69,8 @@ pub(super) enum End {
     Over(RunEnd),
     /// The machine is to be saved where it stands, for this step: by a thread that is in no sandbox.
     Save(Cause),
+    /// Its budget is overdrawn: it is to be saved, and to leave this host.
+    Evacuate(Passed),
 }
 
 impl Stopped {
@@ -77,6 +80,10 @@ impl Stopped {
         let end = match end {
             End::Over(end) => end,
             End::Save(cause) => machine.save_and_stop(Some(cause)),
+            End::Evacuate(passed) => match machine.save_and_stop(None) {
+                RunEnd::Saved(file) => RunEnd::Evacuated { passed, file },
+                cannot => cannot,
+            },
         };
         (end, machine)
     }
@@ -336,11 +343,17 @@ impl Machine {
             Exit::Failed(error) => Err(format!("KVM_RUN: {error}")),
         };
         let Err(reason) = done else {
-            return self.board.take_save().map(End::Save);
+            return self.board.take_save().map(End::Save).or_else(|| self.evacuate());
         };
         let pc = registers::get(&self.vcpu, Register::Pc).unwrap_or(0);
         self.board.stuck(0, pc);
         Some(End::Over(RunEnd::Stuck(format!("{reason} (PC {pc:#x})"))))
+    }
+
+    /// Whether it is time to leave this host, and nothing of the plan is under way that would be lost by it.
+    fn evacuate(&self) -> Option<End> {
+        let can = !self.later.waits() && !self.board.waits_beside();
+        self.board.overdrawn().filter(|_| can).map(End::Evacuate)
     }
 
     /// Takes what KVM gathered since the last exit; false when that is more than the guest may write.

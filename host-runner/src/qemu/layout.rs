@@ -142,6 +142,7 @@ mod tests {
             memory_bytes,
             boot_arguments: "",
             plan: Plan::EMPTY,
+            budget: None,
             limits: Limits::default(),
             state: crate::backend::State::default(),
             vm: crate::backend::VmOptions::default(),

@@ -220,6 +220,7 @@ mod tests {
             memory_bytes: 64 << 20,
             boot_arguments: "",
             plan: seawall_replay::plan::Plan::EMPTY,
+            budget: None,
             limits: Limits::default(),
             state: crate::backend::State::default(),
             vm: crate::backend::VmOptions::default(),

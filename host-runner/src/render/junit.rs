@@ -24,11 +24,11 @@ impl Renderer for Junit {
             Event::Verdict(verdict) => {
                 let mut status = match verdict.verdict {
                     Outcome::Pass => TestCaseStatus::success(),
-                    Outcome::Saved => TestCaseStatus::skipped(),
+                    Outcome::Saved | Outcome::Evacuated => TestCaseStatus::skipped(),
                     Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
                     Outcome::Timeout => TestCaseStatus::non_success(NonSuccessKind::Error),
                 };
-                if verdict.verdict == Outcome::Saved {
+                if matches!(verdict.verdict, Outcome::Saved | Outcome::Evacuated) {
                     status.set_message("saved, to be judged once it is restored");
                 } else if verdict.verdict != Outcome::Pass {
                     let first = verdict.findings.first().map(sentence).unwrap_or_default();
@@ -58,6 +58,7 @@ impl Renderer for Junit {
                 out.write_all(xml.as_bytes())?;
             }
             Event::Saved(_)
+            | Event::Evacuation(_)
             | Event::Trigger(_)
             | Event::Injection(_)
             | Event::Advice(_)

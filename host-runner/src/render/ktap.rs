@@ -36,6 +36,7 @@ impl Renderer for Ktap {
                     Outcome::Timeout => ("not ok", " # TIMEOUT"),
                     // Nothing was judged.
                     Outcome::Saved => ("ok", " # SKIP saved"),
+                    Outcome::Evacuated => ("ok", " # SKIP evacuated"),
                 };
                 writeln!(out, "{word} {} {}{directive}", self.number, verdict.scenario)
             }
@@ -50,7 +51,7 @@ impl Renderer for Ktap {
                 "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0",
                 totals.passed,
                 totals.failed + totals.timed_out,
-                totals.skipped + totals.saved
+                totals.skipped + totals.saved + totals.evacuated
             ),
             Event::ScenarioStarted(_)
             | Event::Trigger(_)
@@ -63,6 +64,7 @@ impl Renderer for Ktap {
             | Event::Tasks(_)
             | Event::Console(_)
             | Event::Saved(_)
+            | Event::Evacuation(_)
             | Event::Measure(_) => Ok(()),
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
         let verdict = format!("{:<7}", row.outcome.map_or("skip", word));
         let verdict = match row.outcome {
             Some(Outcome::Pass) => verdict.green().to_string(),
-            Some(Outcome::Saved) => verdict.cyan().to_string(),
+            Some(Outcome::Saved | Outcome::Evacuated) => verdict.cyan().to_string(),
             Some(Outcome::Fail | Outcome::Timeout) => verdict.red().bold().to_string(),
             None => verdict.yellow().to_string(),
         };
@@ -54,11 +54,14 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
     } else {
         summary.green().bold().to_string()
     };
-    let saved = if totals.saved > 0 {
-        format!(", {} saved", totals.saved)
-    } else {
-        String::new()
-    };
+    let others = [(totals.saved, "saved"), (totals.evacuated, "evacuated")].map(|(count, word)| {
+        if count > 0 {
+            format!(", {count} {word}")
+        } else {
+            String::new()
+        }
+    });
+    let saved = others.concat();
     let late = if totals.timed_out > 0 {
         format!(", {} of them timed out", totals.timed_out)
     } else {
@@ -77,5 +80,6 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
         Outcome::Fail => "FAIL",
         Outcome::Timeout => "TIMEOUT",
         Outcome::Saved => "saved",
+        Outcome::Evacuated => "evacuated",
     }
 }

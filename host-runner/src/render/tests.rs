@@ -42,6 +42,7 @@ fn stream() -> Vec<Event> {
         passed: 1,
         failed: 1,
         saved: 0,
+        evacuated: 0,
         skipped: 1,
         timed_out: 0,
         wall_ms: 2500,
@@ -95,7 +96,7 @@ fn ndjson_comes_back_as_it_went() {
     ));
     assert!(text.contains(r#""vector":"EL0 synchronous +0x400","cause":"synchronous","from":"el0","register":"esr","syndrome":"0x92000010""#));
     assert!(text.contains(
-        r#"{"event":"run-ended","passed":1,"failed":1,"saved":0,"skipped":1,"timed_out":0,"wall_ms":2500,"level":"error"}"#
+        r#"{"event":"run-ended","passed":1,"failed":1,"saved":0,"evacuated":0,"skipped":1,"timed_out":0,"wall_ms":2500,"level":"error"}"#
     ));
 }
 

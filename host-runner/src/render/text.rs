@@ -91,6 +91,14 @@ impl Renderer for Text {
                 self.console.push(console.line.clone());
                 Ok(())
             }
+            Event::Evacuation(evacuation) => {
+                let (reason, budget) = (&evacuation.reason, &evacuation.budget);
+                row(
+                    out,
+                    "evacuate",
+                    &format!("{reason} · the budget on a host is {budget}"),
+                )
+            }
             Event::Saved(saved) => {
                 let (file, bytes, pages) = (&saved.file, saved.bytes, saved.pages);
                 let out_of_use = match saved.poisoned {
@@ -196,7 +204,7 @@ impl Text {
             row(out, "Linux", linux.trim())?;
         }
         let time = seconds(verdict.wall_ms);
-        if verdict.verdict == Outcome::Saved {
+        if matches!(verdict.verdict, Outcome::Saved | Outcome::Evacuated) {
             let word = "saved, to be judged once it is restored";
             return writeln!(out, "  {} {} in {time}", "✔".cyan(), word.cyan());
         }

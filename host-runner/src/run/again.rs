@@ -1,6 +1,7 @@
 //! A saved VM goes on in another process: this command again, whose events are passed on.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::Output;
 use super::keep::{Keep, saves};
 use crate::escape;
-use crate::events::{Event, Finding, Outcome, Saved, Skipped, Verdict};
+use crate::events::{Evacuation, Event, Finding, Outcome, Saved, Skipped, Verdict};
 use crate::saved::{self, file};
 use crate::scenario::Scenario;
 
@@ -29,9 +30,61 @@ pub(super) fn limit(scenario: &Scenario) -> Duration {
 
 /// Ends a scenario whose VM was saved: in the file that was asked for, or by going on.
 pub(super) fn saved(scenario: &Scenario, bytes: &[u8], before: Duration, keep: &Keep, output: &mut Output) {
+    end(scenario, Outcome::Saved, bytes, before, keep, output);
+}
+
+/// The same for one whose VM leaves this host; whoever is to be told of it is told once the file is there.
+pub(super) fn evacuated(
+    scenario: &Scenario,
+    evacuation: &Evacuation,
+    bytes: &[u8],
+    before: Duration,
+    keep: &Keep,
+    output: &mut Output,
+) {
+    end(scenario, Outcome::Evacuated, bytes, before, keep, output);
+    if let (Some(command), Some(file)) = (&keep.on_evacuate, &keep.save)
+        && output.counts().evacuated > 0
+        && let Err(reason) = tell(command, evacuation, file)
+    {
+        eprintln!("seawall: --on-evacuate: {reason}");
+    }
+}
+
+/// Runs a command by the shell, to its end. What it prints goes to standard error: standard output is for the events.
+fn tell(command: &str, evacuation: &Evacuation, file: &Path) -> Result<(), String> {
+    let errors = std::io::stderr().as_fd().try_clone_to_owned();
+    let errors = errors.map_err(|error| format!("standard error: {error}"))?;
+    let status = Command::new("sh")
+        .args(["-c", command])
+        .env("SEAWALL_FILE", file)
+        .env("SEAWALL_SCENARIO", &evacuation.scenario)
+        .env("SEAWALL_REASON", &evacuation.reason)
+        .stdin(Stdio::null())
+        .stdout(errors)
+        .status()
+        .map_err(|error| format!("sh: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("the command ended with {status}"))
+    }
+}
+
+fn end(
+    scenario: &Scenario,
+    outcome: Outcome,
+    bytes: &[u8],
+    before: Duration,
+    keep: &Keep,
+    output: &mut Output,
+) {
     let failed = match &keep.save {
-        Some(path) => write(scenario, bytes, before, path, keep.overwrite, output),
-        None => go_on(scenario, bytes, before, &keep.image, output),
+        Some(path) => write(scenario, outcome, bytes, before, path, keep.overwrite, output),
+        None => {
+            let is_begun = outcome == Outcome::Evacuated;
+            go_on(scenario, bytes, before, &keep.image, is_begun, output)
+        }
     };
     if let Err(reason) = failed
         && !output.has_reported(&scenario.name)
@@ -58,6 +111,7 @@ fn milliseconds(time: Duration) -> u64 {
 /// Writes the file, and says so.
 pub(super) fn write(
     scenario: &Scenario,
+    outcome: Outcome,
     bytes: &[u8],
     before: Duration,
     path: &Path,
@@ -77,7 +131,7 @@ pub(super) fn write(
     }));
     output.event(Event::Verdict(Verdict {
         scenario: scenario.name.clone(),
-        verdict: Outcome::Saved,
+        verdict: outcome,
         wall_ms: milliseconds(before),
         aborts: 0,
         findings: Vec::new(),
@@ -101,6 +155,7 @@ fn go_on(
     bytes: &[u8],
     before: Duration,
     image: &Path,
+    is_begun: bool,
     output: &mut Output,
 ) -> Result<(), String> {
     let cannot = |error: std::io::Error| format!("no place for the saved VM: {error}");
@@ -125,7 +180,7 @@ fn go_on(
     let mut process = Process(spawned.map_err(|error| format!("this command does not run again: {error}"))?);
     let said = listen(process.0.stdout.take());
     let deadline = Instant::now() + limit(scenario) + AROUND;
-    relay(scenario, &said, deadline, before, output)?;
+    relay(scenario, &said, deadline, before, is_begun, output)?;
     if output.has_reported(&scenario.name) {
         return Ok(());
     }
@@ -163,6 +218,7 @@ fn relay(
     said: &Receiver<String>,
     deadline: Instant,
     before: Duration,
+    is_begun: bool,
     output: &mut Output,
 ) -> Result<(), String> {
     loop {
@@ -177,6 +233,7 @@ fn relay(
         match serde_json::from_str::<Event>(&line) {
             // This run's own are given already, or will be.
             Ok(Event::RunStarted(_) | Event::RunEnded(_)) => {}
+            Ok(Event::ScenarioStarted(_)) if is_begun => {}
             Ok(
                 Event::Verdict(Verdict { scenario: ref of, .. })
                 | Event::Skipped(Skipped { scenario: ref of, .. }),
@@ -221,7 +278,14 @@ mod tests {
             std::mem::forget(say);
         }
         let before = Duration::from_millis(10);
-        let result = relay(&load(), &said, Instant::now() + deadline, before, &mut output);
+        let result = relay(
+            &load(),
+            &said,
+            Instant::now() + deadline,
+            before,
+            false,
+            &mut output,
+        );
         (result, output.finish(), buffer.text())
     }
 
@@ -242,6 +306,24 @@ mod tests {
         let (result, exit, _) = relayed(&[], Duration::ZERO);
         assert!(result.unwrap_err().contains("in time"));
         assert_eq!(exit, Exit::Fail);
+    }
+
+    #[test]
+    fn who_is_told_of_an_evacuation_is_told_what_why_and_where() {
+        let evacuation = Evacuation {
+            scenario: "load".into(),
+            reason: "3 poisoned pages, where 2 may be".into(),
+            pages: Some(3),
+            budget: "pages=2".into(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vm.seawall");
+        let command = r#"printf %s "$SEAWALL_SCENARIO|$SEAWALL_REASON|$SEAWALL_FILE" > "$SEAWALL_FILE.told""#;
+        tell(command, &evacuation, &file).unwrap();
+        let told = std::fs::read_to_string(folder.path().join("vm.seawall.told")).unwrap();
+        let expected = format!("load|3 poisoned pages, where 2 may be|{}", file.display());
+        assert_eq!(told, expected);
+        assert!(tell("exit 3", &evacuation, &file).unwrap_err().contains('3'));
     }
 
     #[test]

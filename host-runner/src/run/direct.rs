@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::keep::Keep;
 use super::{Output, again, skipped};
 use crate::backend::{Backend, Limits, Missing, Request, Run, RunEnd, State};
-use crate::events::{Event, ScenarioStarted};
+use crate::budget::Passed;
+use crate::events::{Evacuation, Event, ScenarioStarted};
 use crate::judge::judge;
 use crate::saved::ScenarioId;
 use crate::scenario::{Platform, Scenario, boot};
@@ -56,6 +57,16 @@ pub(super) fn run(
                 }
                 again::saved(scenario, &bytes, wall, keep, output);
             }
+            Ok(Run {
+                end: RunEnd::Evacuated { passed, file },
+                wall,
+                ..
+            }) => {
+                output.event(begun(scenario));
+                let evacuation = evacuation(scenario, passed, keep);
+                output.event(Event::Evacuation(evacuation.clone()));
+                again::evacuated(scenario, &evacuation, &file, wall, keep, output);
+            }
             Ok(run) => {
                 output.event(begun(scenario));
                 let judged = judge(scenario, &run, backend.kvm_version());
@@ -65,6 +76,19 @@ pub(super) fn run(
             }
             Err(missing) => output.event(Event::Skipped(skipped(scenario, &missing))),
         }
+    }
+}
+
+fn evacuation(scenario: &Scenario, passed: Passed, keep: &Keep) -> Evacuation {
+    let budget = keep.budget.or(scenario.budget).unwrap_or_default();
+    Evacuation {
+        scenario: scenario.name.clone(),
+        reason: passed.to_string(),
+        pages: match passed {
+            Passed::Pages { pages, .. } => Some(pages),
+            Passed::Aborts { .. } => None,
+        },
+        budget: budget.to_string(),
     }
 }
 
@@ -98,6 +122,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) ->
         memory_bytes: scenario.guest.memory_bytes,
         boot_arguments: &boot::arguments(&scenario.guest),
         plan,
+        budget: keep.budget.or(scenario.budget),
         limits: Limits {
             wall: scenario.timeout,
             ..Limits::default()

@@ -8,7 +8,7 @@ use super::keep::Keep;
 use super::{Output, again, skipped};
 use crate::backend::Missing;
 use crate::escape;
-use crate::events::{Event, Finding, Outcome, RunStarted, Skipped, Verdict};
+use crate::events::{Evacuation, Event, Finding, Outcome, RunStarted, Skipped, Verdict};
 use crate::lab::{Lab, Line, OUT, Orders, Parcel, SessionEnd};
 use crate::saved::{self, SavedError};
 use crate::scenario::Scenario;
@@ -78,6 +78,7 @@ fn follow<'a>(
         last: Vec::new(),
         parcel: keep.save.is_some().then(|| Parcel::of(VM)),
         saved_after: None,
+        evacuation: None,
     };
     let end = session(&mut |line| listener.line(line));
     let Listener {
@@ -85,6 +86,7 @@ fn follow<'a>(
         last,
         parcel,
         saved_after,
+        evacuation,
         ..
     } = listener;
     if let Some(unsaid) = unsaid {
@@ -114,7 +116,10 @@ fn follow<'a>(
     };
     if let (Some(parcel), Some(before), [scenario]) = (parcel, saved_after, scenarios) {
         match parcel.finish() {
-            Ok(bytes) => again::saved(scenario, &bytes, before, keep, output),
+            Ok(bytes) => match evacuation {
+                Some(evacuation) => again::evacuated(scenario, &evacuation, &bytes, before, keep, output),
+                None => again::saved(scenario, &bytes, before, keep, output),
+            },
             Err(problem) => output.event(Event::Verdict(lost(scenario, &problem))),
         }
     }
@@ -157,6 +162,9 @@ fn inner_command(scenarios: &[Scenario], keep: &Keep) -> Result<Inner, SavedErro
     let mut files: Vec<_> = texts.collect();
     if keep.save.is_some() {
         arguments.extend(["--save".to_owned(), format!("{OUT}/{VM}")]);
+    }
+    if let Some(budget) = keep.budget {
+        arguments.extend(["--budget".to_owned(), budget.to_string()]);
     }
     if let Some(saved) = &keep.restore {
         let path = format!("{IN}/{VM}");
@@ -206,6 +214,8 @@ struct Listener<'a> {
     parcel: Option<Parcel>,
     /// How long it had run.
     saved_after: Option<Duration>,
+    /// Why it was saved, if its budget was overdrawn.
+    evacuation: Option<Evacuation>,
 }
 
 impl Listener<'_> {
@@ -240,10 +250,14 @@ impl Listener<'_> {
             // Said again once the file is out here.
             Event::Saved(_) => {}
             Event::Verdict(Verdict {
-                verdict: Outcome::Saved,
+                verdict: Outcome::Saved | Outcome::Evacuated,
                 wall_ms,
                 ..
             }) => self.saved_after = Some(Duration::from_millis(wall_ms)),
+            Event::Evacuation(evacuation) => {
+                self.evacuation = Some(evacuation.clone());
+                self.output.event(Event::Evacuation(evacuation));
+            }
             // One verdict for each scenario that was asked for, and for no other.
             Event::Verdict(Verdict { ref scenario, .. }) | Event::Skipped(Skipped { ref scenario, .. })
                 if self.output.has_reported(scenario)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use seawall_replay::plan::Injection;
 
+use crate::budget::Budget;
 use crate::saved::file::{self, FileError};
 use crate::saved::{Saved, ScenarioId};
 use crate::scenario::Scenario;
@@ -19,6 +20,10 @@ pub(super) struct Keep {
     pub(super) restore: Option<Saved>,
     /// The guest's Image, for the process that goes on.
     pub(super) image: PathBuf,
+    /// What a VM may meet on this host, in place of what its scenario says.
+    pub(super) budget: Option<Budget>,
+    /// What is run once a VM was evacuated.
+    pub(super) on_evacuate: Option<String>,
 }
 
 /// Reads the VM that is to be restored.
@@ -47,25 +52,34 @@ pub(super) fn is_of(saved: &Saved, scenario: &Scenario) -> Result<(), String> {
 ///
 /// # Errors
 /// What to do about it.
-pub(super) fn can_save(to: &Path, overwrite: bool, scenarios: &[Scenario]) -> Result<(), String> {
+pub(super) fn can_save(
+    to: &Path,
+    overwrite: bool,
+    budget: Option<Budget>,
+    scenarios: &[Scenario],
+) -> Result<(), String> {
     let [scenario] = scenarios else {
         let count = scenarios.len();
         return Err(format!(
             "--save is for one scenario, and {count} were named: say =NAME"
         ));
     };
-    if saves(scenario) == 0 {
+    if saves(scenario) == 0 && budget.or(scenario.budget).is_none() {
         let name = &scenario.name;
-        return Err(format!("`{name}` has no step that saves: route = \"save\""));
+        return Err(format!(
+            "`{name}` has no step that saves (route = \"save\"), and there is no --budget to overdraw"
+        ));
     }
     file::may_write(to, overwrite).map_err(|error| error.to_string())
 }
 
-/// How often a scenario saves.
+/// How often a scenario saves, or leaves its host.
 pub(super) fn saves(scenario: &Scenario) -> u32 {
     let steps = scenario
         .injections
         .iter()
         .filter(|inject| matches!(inject.injection, Injection::Save(_)));
-    steps.map(|inject| inject.times).sum()
+    steps
+        .map(|inject| inject.times)
+        .fold(scenario.expect.evacuations, u32::saturating_add)
 }

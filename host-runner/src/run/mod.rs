@@ -15,6 +15,7 @@ use clap::Args;
 pub use output::Output;
 
 use crate::backend::Missing;
+use crate::budget::Budget;
 use crate::command::{ColourChoice, Exit, complain};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped};
 use crate::lab::Lab;
@@ -50,6 +51,12 @@ pub struct RunArguments {
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
     #[arg(long, value_name = "FILE", conflicts_with = "filters")]
     pub restore: Option<PathBuf>,
+    /// Save the VM and end with code 5 when it meets more than this on this host: pages=N,aborts=N/60s
+    #[arg(long, value_name = "BUDGET", requires = "save")]
+    pub budget: Option<Budget>,
+    /// Run this by the shell once a VM was saved for its budget; SEAWALL_FILE, SEAWALL_SCENARIO and SEAWALL_REASON say what
+    #[arg(long, value_name = "COMMAND", requires = "save")]
+    pub on_evacuate: Option<String>,
     /// In the lab, run as a user who may open /dev/kvm and has no privilege
     #[arg(long)]
     pub unprivileged: bool,
@@ -100,7 +107,7 @@ pub fn run(arguments: &RunArguments) -> Exit {
         (Some(saved), Some(scenario)) => keep::is_of(saved, scenario),
         _ => Ok(()),
     };
-    let can_save = |to: &PathBuf| keep::can_save(to, arguments.overwrite, &scenarios);
+    let can_save = |to: &PathBuf| keep::can_save(to, arguments.overwrite, arguments.budget, &scenarios);
     if let Err(reason) = fits.and_then(|()| arguments.save.as_ref().map_or(Ok(()), can_save)) {
         return complain::about_usage(&reason);
     }
@@ -109,6 +116,8 @@ pub fn run(arguments: &RunArguments) -> Exit {
         overwrite: arguments.overwrite,
         restore,
         image: arguments.place.image(),
+        budget: arguments.budget,
+        on_evacuate: arguments.on_evacuate.clone(),
     };
     let mut output = Output::new(arguments.format, arguments.color);
     let choice = match choose::choose(arguments.backend, &arguments.place) {
@@ -132,6 +141,9 @@ pub fn run(arguments: &RunArguments) -> Exit {
             return Exit::Usage;
         }
     };
+    if arguments.save.is_some() && choice.name == "qemu" {
+        return complain::about_usage(&"--save is for KVM: use --backend kvm or --backend lab");
+    }
     for unavailable in &choice.not {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }

@@ -59,6 +59,7 @@ impl Output {
                     Outcome::Fail => self.totals.failed += 1,
                     Outcome::Timeout => self.totals.timed_out += 1,
                     Outcome::Saved => self.totals.saved += 1,
+                    Outcome::Evacuated => self.totals.evacuated += 1,
                 }
                 self.reported.push(verdict.scenario.clone());
             }
@@ -69,6 +70,11 @@ impl Output {
             _ => {}
         }
         self.write(&event);
+    }
+
+    /// The counts so far.
+    pub(super) const fn counts(&self) -> &Totals {
+        &self.totals
     }
 
     /// Whether a scenario has its verdict, or is skipped.

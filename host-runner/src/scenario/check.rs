@@ -10,10 +10,11 @@ use seawall_replay::port::Window;
 use toml::Spanned;
 
 use super::diagnose::Problem;
-use super::raw::{Number, RawGuest, RawInject, RawScenario, Text};
+use super::raw::{Number, RawBudget, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest, word};
 use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
 use crate::backend::VmOptions;
+use crate::budget::{Budget, BudgetError};
 
 const MOST_TASKS: usize = 32;
 const MIB: u64 = 1 << 20;
@@ -86,6 +87,7 @@ impl Checker {
                 self.problem(span, message, Some("backends = [\"kvm\"]".into()));
             }
         }
+        let budget = raw.budget.map(|budget| self.budget(budget, &platforms));
         let seconds = self.ranged(raw.timeout_s.as_ref(), "timeout_s", 1..=600, 30);
         Scenario {
             name,
@@ -98,9 +100,31 @@ impl Checker {
             tags: raw.tags.into_iter().map(Spanned::into_inner).collect(),
             platforms,
             timeout: Duration::from_secs(u64::from(seconds)),
+            budget,
             expect: self.expect(raw.expect, &guest),
             guest,
             injections,
+        }
+    }
+
+    fn budget(&mut self, raw: Spanned<RawBudget>, platforms: &[Platform]) -> Budget {
+        if platforms.contains(&Platform::Qemu) {
+            let message = "a budget is kept by the runner's own VMM, which the backend qemu has not".into();
+            self.problem(raw.span(), message, Some("backends = [\"kvm\"]".into()));
+        }
+        let raw = raw.into_inner();
+        let aborts = raw.aborts.and_then(|text| {
+            let rate = text.get_ref().parse();
+            if let Err(error) = &rate {
+                let error: &BudgetError = error;
+                self.problem(text.span(), error.to_string(), Some("aborts = \"10/60s\"".into()));
+            }
+            rate.ok()
+        });
+        let pages = raw.pages;
+        Budget {
+            pages: pages.map(|pages| self.ranged(Some(&pages), "pages", 0..=1_000_000, 0)),
+            aborts,
         }
     }
 

@@ -71,6 +71,7 @@ impl Checker {
             end,
             console: raw.console,
             retired: u64::from(retired),
+            evacuations: self.ranged(raw.evacuations.as_ref(), "evacuations", 0..=16, 0),
             advised: raw
                 .advised
                 .map(|advised| u64::from(self.ranged(Some(&advised), "advised", 0..=1_000_000, 0))),

@@ -17,6 +17,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use seawall_replay::plan::Injection;
 use seawall_replay::port::Window;
 
@@ -95,6 +96,8 @@ pub struct Scenario {
     pub guest: Guest,
     /// What is done to it.
     pub injections: Vec<Inject>,
+    /// What it may meet before it is evacuated.
+    pub budget: Option<Budget>,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -179,6 +182,8 @@ pub struct Expect {
     pub retired: u64,
     /// Pages that the host tells of before anyone touches them, where that is judged.
     pub advised: Option<u64>,
+    /// How often its budget is passed, and it goes on in another process.
+    pub evacuations: u32,
     /// The aborts in the journal, in order, and none beside them.
     pub aborts: Vec<ExpectedAbort>,
     /// What the guest read where it had SErrors masked, in order, and nothing beside it.

@@ -22,6 +22,7 @@ pub(super) struct RawScenario {
     pub(super) backends: Option<Spanned<Vec<Text>>>,
     pub(super) timeout_s: Option<Number>,
     pub(super) guest: RawGuest,
+    pub(super) budget: Option<Spanned<RawBudget>>,
     #[serde(default)]
     pub(super) inject: Vec<Spanned<RawInject>>,
     pub(super) expect: RawExpect,
@@ -37,6 +38,13 @@ pub(super) struct RawGuest {
     pub(super) ease: Option<bool>,
     pub(super) el2: Option<bool>,
     pub(super) nisv_exits: Option<bool>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBudget {
+    pub(super) pages: Option<Number>,
+    pub(super) aborts: Option<Text>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -67,6 +75,7 @@ pub(super) struct RawExpect {
     pub(super) console: Vec<String>,
     pub(super) retired: Option<Number>,
     pub(super) advised: Option<Number>,
+    pub(super) evacuations: Option<Number>,
     #[serde(default)]
     pub(super) abort: Vec<Spanned<RawAbort>>,
     #[serde(default)]

@@ -333,6 +333,23 @@ fn an_abort_by_registers_must_be_one_that_can_be_taken_there() {
 }
 
 #[test]
+fn a_budget_is_one_that_can_be_kept() {
+    let budget = |text: &str| format!("[budget]\n{text}\n[guest]");
+    let kvm = |text: &str| format!("backends = [\"kvm\"]\n{}", budget(text));
+    wrong("[guest]", &budget("pages = 2"), 4, 1, "backends = [\"kvm\"]");
+    wrong("[guest]", &kvm("pages = -1"), 6, 9, "pages is 0 to 1000000");
+    wrong("[guest]", &kvm("aborts = \"3\""), 6, 10, "`3` is no rate");
+    wrong(
+        "[guest]",
+        &kvm("aborts = \"3/0s\""),
+        6,
+        10,
+        "no span of 1s to 86400s",
+    );
+    wrong("[guest]", &kvm("page = 2"), 6, 1, "unknown field");
+}
+
+#[test]
 fn broken_toml_is_an_error_at_its_place() {
     wrong("title = \"t\"", "title = ", 1, 9, "");
     wrong("cites = [\"c\"]", "cites = [\"c\"", 4, 1, "");

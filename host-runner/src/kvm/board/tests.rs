@@ -469,3 +469,45 @@ fn a_board_of_another_plan_or_out_of_bounds_is_refused() {
     let error = Board::restored(MEMORY, plan, &limits, &saved).unwrap_err();
     assert!(error.contains("transcript"), "{error}");
 }
+
+#[test]
+fn what_the_host_learns_is_booked_and_what_lies_elsewhere_is_no_page_of_the_guests() {
+    let passed = |budget: &str, happens: &dyn Fn(&mut Board)| {
+        let limits = Limits::default();
+        let mut board = Board::new(MEMORY, Plan::EMPTY, &limits).under(Some(budget.parse().unwrap()), []);
+        happens(&mut board);
+        board.overdrawn().is_some()
+    };
+    let inside = MEMORY.start + 0x5040;
+    assert!(passed("pages=0", &|board| board.delivered(
+        inside,
+        0x9200_0010,
+        0
+    )));
+    assert!(passed("pages=0", &|board| board.advised(inside, 12)));
+    assert!(!passed("pages=0", &|board| board.delivered(
+        PORT - 0x1000,
+        0x9200_0010,
+        0
+    )));
+    assert!(
+        !passed("aborts=0/60s", &|board| board.advised(inside, 12)),
+        "no abort"
+    );
+    assert!(passed("aborts=0/60s", &|board| board.delivered(
+        PORT - 0x1000,
+        0x9200_0010,
+        0
+    )));
+    let cause = Cause {
+        step: 0,
+        announcement: Announcement::from_word(word(inside, 1)),
+    };
+    assert!(passed("aborts=0/60s", &|board| board.pended(cause, None)));
+    assert!(passed("aborts=0/60s", &|board| board.entered(
+        cause,
+        0x9200_0010,
+        0
+    )));
+    assert!(!passed("pages=0,aborts=1/60s", &|board| board.pended(cause, None)));
+}
