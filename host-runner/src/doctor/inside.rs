@@ -22,6 +22,7 @@ pub fn look(lab: &Lab) -> Result<Vec<Rows>, Missing> {
         files: &[],
         wall: WALL,
         outside: false,
+        nested: false,
     };
     follow(|line| lab.session(orders, line))
 }

@@ -69,6 +69,8 @@ pub struct Orders<'a> {
     pub wall: Duration,
     /// Whether somebody outside is to break walks of stage 2 when he is asked to.
     pub outside: bool,
+    /// Whether KVM is to nest, where QEMU's CPU can: all else takes ten times as long then.
+    pub nested: bool,
 }
 
 /// What a session in the lab said.

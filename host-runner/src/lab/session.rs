@@ -106,6 +106,7 @@ pub(super) fn hold(
     let path = format!("/proc/{}/fd/{}", std::process::id(), initrd.as_raw_fd());
 
     let mut command = command(lab, path.as_ref());
+    command.args(["-append", &append(&orders)]);
     if let Some(stub) = &stub {
         with_outside(&mut command, &stub.path());
     }
@@ -192,32 +193,31 @@ fn command(lab: &Lab, initrd: &Path) -> Command {
         .arg(&lab.kernel)
         .arg("-initrd")
         .arg(initrd)
-        .arg("-append")
-        .arg(append(false))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
 
-fn append(outside: bool) -> String {
-    let plain = format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1");
-    if outside {
+/// The kernel's command line.
+fn append(orders: &Orders<'_>) -> String {
+    let mut line = format!("console=ttyAMA0 quiet loglevel=3 panic=-1 rdinit=/init {MARK}=1");
+    if orders.outside {
         // DAMON walks the stage-2 tables that are to be broken. A kernel that meets them so all the same has no tasks left
         // that one could rely on: the lab goes down at once, and says why.
-        format!("{plain} {OUTSIDE}=1 damon_stat.enabled=0 oops=panic")
-    } else {
-        plain
+        line.push_str(&format!(" {OUTSIDE}=1 damon_stat.enabled=0 oops=panic"));
     }
+    if orders.nested {
+        line.push_str(" kvm-arm.mode=nested");
+    }
+    line
 }
 
 /// The same machine, with a gdb stub and a serial line that answers can go in by.
 fn with_outside(command: &mut Command, socket: &Path) {
     // QEMU's own options take a comma twice.
     let socket = socket.to_string_lossy().replace(',', ",,");
-    // The last one counts.
     command
-        .args(["-append", &append(true)])
         .args(["-gdb", &format!("unix:{socket},server=on,wait=off")])
         .stdin(Stdio::piped());
 }
@@ -442,11 +442,20 @@ mod tests {
         );
         with_outside(&mut command, Path::new("/tmp/a,b/gdb"));
         let more = words(&command)[plain.len()..].to_vec();
-        assert_eq!(more[2..], ["-gdb", "unix:/tmp/a,,b/gdb,server=on,wait=off"]);
-        assert!(
-            more[1].ends_with("SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0 oops=panic"),
-            "{more:?}"
-        );
+        assert_eq!(more, ["-gdb", "unix:/tmp/a,,b/gdb,server=on,wait=off"]);
+        let line = |outside, nested| {
+            append(&Orders {
+                arguments: &[],
+                files: &[],
+                wall: Duration::ZERO,
+                outside,
+                nested,
+            })
+        };
+        assert!(line(false, false).ends_with(" rdinit=/init SEAWALL_LAB=1"));
+        let outside = "SEAWALL_LAB=1 SEAWALL_OUTSIDE=1 damon_stat.enabled=0 oops=panic";
+        assert!(line(true, false).ends_with(outside));
+        assert!(line(false, true).ends_with("SEAWALL_LAB=1 kvm-arm.mode=nested"));
     }
 
     #[test]

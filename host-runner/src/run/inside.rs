@@ -49,6 +49,7 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], keep: 
             files: &files,
             wall,
             outside: left.iter().any(asks_outside),
+            nested: left.iter().all(|scenario| scenario.guest.vm.el2),
         };
         left = follow(&mut started, left, keep, output, |line| lab.session(orders, line));
     }
