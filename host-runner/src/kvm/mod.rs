@@ -4,7 +4,7 @@
 //! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same),
 //! `sea` (the aborts that the host takes), `rules` (how registers are restored).
 //! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `own` (memory read past poison),
-//! `vcpu` (the thread that runs it), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
+//! `thread` (what runs it), `vcpu` (how it is answered), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
 //! says for it), `give` (what the vCPU is given), `read_back` (whether KVM has it), `kick` (what gets the vCPU out of the
 //! guest), `later` (an SError that waits for that), `unusual` (what few scenarios ask for), `poison` (what poisons host
 //! memory), `sigbus` (what the host then says), `state` (all of it saved, and made again), `usage` (what this process
@@ -68,6 +68,8 @@ mod memory;
 mod registers;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod state;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod thread;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod unusual;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -164,7 +166,9 @@ impl Backend for Kvm {
         // Before the guest's first instruction; what the guest has of its memory by then does not count.
         let guest = machine.memory.host_range().unwrap_or(0..0);
         let before = usage::measure(&guest);
-        let running = vcpu::Created(machine).start().map_err(|error| error.to_string());
+        let running = thread::Created(machine)
+            .start()
+            .map_err(|error| error.to_string());
         let stopped = match running.and_then(|running| running.stopped_within(request.limits.wall)) {
             Ok(stopped) => stopped,
             Err(reason) => return Ok(nothing(reason)),
