@@ -37,11 +37,20 @@ pub(crate) struct Outside {
 impl Outside {
     /// What this route needs and this host lacks, if it lacks anything.
     pub(crate) fn missing() -> Option<Missing> {
-        (!std::path::Path::new(SOCKET).exists()).then(|| Missing {
-            what: "a synchronous external abort that the host takes: it needs a real memory error (APEI EINJ), or the \
-                   lab, which breaks a walk of stage 2 from outside"
+        if !std::path::Path::new(SOCKET).exists() {
+            return Some(Missing {
+                what: "a synchronous external abort that the host takes: it needs a real memory error (APEI EINJ), or \
+                       the lab, which breaks a walk of stage 2 from outside"
+                    .into(),
+                fix: "seawall run --backend lab".into(),
+            });
+        }
+        // Without it the socket is not this user's, and /proc/self/pagemap shows no frames.
+        let error = UnixStream::connect(SOCKET).err()?;
+        (error.kind() == io::ErrorKind::PermissionDenied).then(|| Missing {
+            what: "CAP_SYS_ADMIN, without which the lab's outside cannot be told which memory is meant"
                 .into(),
-            fix: "seawall run --backend lab".into(),
+            fix: "run without --unprivileged".into(),
         })
     }
 

@@ -9,7 +9,7 @@ use seawall_tasks::{APART, Page, call, checkpoint, write};
 
 #[used]
 #[unsafe(link_section = ".apart")]
-static mut PAGE: Page = Page::marked();
+static mut PAGE: Page = Page::zeroed();
 
 seawall_tasks::program!(main);
 

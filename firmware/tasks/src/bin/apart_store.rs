@@ -11,7 +11,7 @@ use seawall_tasks::{APART, Page, checkpoint, load};
 
 #[used]
 #[unsafe(link_section = ".apart")]
-static mut PAGE: Page = Page::marked();
+static mut PAGE: Page = Page::zeroed();
 
 seawall_tasks::program!(main);
 

@@ -9,7 +9,7 @@ use seawall_tasks::{Page, TARGET, call, checkpoint, write};
 
 #[used]
 #[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::marked();
+static mut PAGE: Page = Page::zeroed();
 
 seawall_tasks::program!(main);
 

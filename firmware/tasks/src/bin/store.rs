@@ -8,7 +8,7 @@ use seawall_tasks::{Page, TARGET, checkpoint, load, store};
 
 #[used]
 #[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::marked();
+static mut PAGE: Page = Page::zeroed();
 
 seawall_tasks::program!(main);
 

@@ -11,7 +11,7 @@ use seawall_tasks::{Page, TARGET, checkpoint};
 
 #[used]
 #[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::marked();
+static mut PAGE: Page = Page::zeroed();
 
 seawall_tasks::program!(main);
 
