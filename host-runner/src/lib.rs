@@ -14,6 +14,8 @@ pub mod guest_tree;
 pub mod judge;
 pub mod kvm;
 pub mod lab;
+#[cfg(target_os = "linux")]
+mod pagemap;
 pub mod qemu;
 pub mod render;
 pub mod run;

@@ -11,13 +11,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use super::slots::PAGE;
 use super::uapi::{UFFDIO_API, UFFDIO_POISON, UFFDIO_REGISTER};
 use crate::backend::Missing;
+use crate::pagemap::Pagemap;
 
 // [Linux `include/uapi/linux/userfaultfd.h`]
 const UFFD_API: u64 = 0xaa;
@@ -77,16 +77,12 @@ pub(super) struct Offline {
 
 /// [Linux `Documentation/ABI/testing/sysfs-memory-page-offline`]
 const HARD_OFFLINE: &str = "/sys/devices/system/memory/hard_offline_page";
-/// [Linux `Documentation/admin-guide/mm/pagemap.rst`] of each page's 64 bits: it is present, and its frame.
-const PAGEMAP: &str = "/proc/self/pagemap";
-const PRESENT: u64 = 1 << 63;
-const FRAME: u64 = (1 << 55) - 1;
 
 impl Offline {
     /// Opens what it takes.
     pub(super) fn open() -> io::Result<Self> {
         let named = |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-        let frames = File::open(PAGEMAP).map_err(|error| named(PAGEMAP, error))?;
+        let frames = Pagemap::open()?;
         let mut pages = File::options();
         let pages = pages
             .write(true)
@@ -142,17 +138,8 @@ fn be_told_early() -> io::Result<()> {
 }
 
 /// Takes the frame offline that this process has at this address.
-fn take_offline(frames: &File, mut pages: &File, page: usize) -> io::Result<()> {
-    let mut entry = [0; 8];
-    frames.read_exact_at(&mut entry, (page / PAGE_BYTES * 8) as u64)?;
-    let entry = u64::from_le_bytes(entry);
-    let frame = entry & FRAME;
-    if entry & PRESENT == 0 || frame == 0 {
-        return Err(io::Error::other(format!(
-            "{PAGEMAP} does not tell the page's frame"
-        )));
-    }
-    pages.write_all(format!("{:#x}", frame * PAGE).as_bytes())
+fn take_offline(frames: &Pagemap, mut pages: &File, page: usize) -> io::Result<()> {
+    pages.write_all(format!("{:#x}", frames.physical(page)?).as_bytes())
 }
 
 /// What the `hwpoison` route needs and this host lacks, if it lacks anything.

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::message::{Answer, Ask, LONGEST, Question};
 use crate::backend::Missing;
+use crate::pagemap::Pagemap;
 
 /// Where init listens.
 pub(super) const SOCKET: &str = "/run/outside";
@@ -22,14 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// A wait for bytes, after which the time is looked at.
 const WAIT: Duration = Duration::from_millis(500);
 
-const PAGE: u64 = 0x1000;
-
 /// The connection. Whatever is broken when it goes is mended.
 #[derive(Debug)]
 pub(crate) struct Outside {
     // Not a socket any more, so that nothing but read(2) and write(2) is called once it is open.
     line: File,
-    pagemap: File,
+    pagemap: Pagemap,
     number: u32,
     broken: BTreeSet<u64>,
 }
@@ -71,7 +69,7 @@ impl Outside {
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {
             line: File::from(OwnedFd::from(stream)),
-            pagemap: File::open("/proc/self/pagemap")?,
+            pagemap: Pagemap::open()?,
             number,
             broken: BTreeSet::new(),
         })
@@ -106,21 +104,8 @@ impl Outside {
         result
     }
 
-    /// The physical page behind an address of this process [Linux `Documentation/admin-guide/mm/pagemap.rst`].
     fn frame(&self, address: usize) -> Result<u64, String> {
-        const PRESENT: u64 = 1 << 63;
-        const NUMBER: u64 = (1 << 55) - 1;
-        let mut entry = [0; 8];
-        self.pagemap
-            .read_exact_at(&mut entry, address as u64 / PAGE * 8)
-            .map_err(|error| format!("/proc/self/pagemap: {error}"))?;
-        let entry = u64::from_le_bytes(entry);
-        if entry & PRESENT == 0 || entry & NUMBER == 0 {
-            return Err(format!(
-                "/proc/self/pagemap does not show the page at {address:#x}"
-            ));
-        }
-        Ok((entry & NUMBER) * PAGE)
+        self.pagemap.physical(address).map_err(|error| error.to_string())
     }
 
     fn ask(&mut self, ask: Ask) -> Result<(), String> {
