@@ -123,6 +123,23 @@ fn a_pending_serror_is_nothing_without_its_flags_and_its_syndrome_in_the_lab() {
 }
 
 #[test]
+fn a_masked_serror_is_taken_by_its_vector_by_its_flags_and_its_syndrome_in_the_lab() {
+    let saved = saved_on("save-masked-taken", None);
+    assert_eq!(saved.register(PSTATE).unwrap() & MASKED, MASKED);
+    assert_eq!(saved.vcpu.serror_esr, 0x1811);
+    each_counts(
+        &saved,
+        &[
+            ("serror_pending", "aborts", |saved| {
+                saved.vcpu.serror_pending = false
+            }),
+            ("has_esr", "syndrome", |saved| saved.vcpu.serror_has_esr = false),
+            ("esr", "syndrome", |saved| saved.vcpu.serror_esr = 0),
+        ],
+    );
+}
+
+#[test]
 fn a_deferred_serror_is_nothing_without_disr_in_the_lab() {
     let saved = saved_on("save-deferred", None);
     assert!(!saved.vcpu.serror_pending);
