@@ -338,14 +338,14 @@ fn no_journal_bytes_make_the_judge_panic() {
 fn what_the_runner_holds_must_not_grow_but_by_its_books() {
     let held = |bytes, descriptors| Usage { bytes, descriptors };
     let start = held(4 << 20, 8);
-    // One injection: 2 MiB, and 256 bytes for it.
-    for end in [held(0, 8), held(4 << 20, 7), start, held((6 << 20) + 256, 8)] {
+    // One injection: 2 MiB, and 64 bytes for it.
+    for end in [held(0, 8), held(4 << 20, 7), start, held((6 << 20) + 64, 8)] {
         let mut story = Story::load();
         story.usage = Some((start, end));
         assert_eq!(story.judged().verdict.findings, vec![]);
     }
     spoilt(&["memory"], |story| {
-        story.usage = Some((start, held((6 << 20) + 257, 8)))
+        story.usage = Some((start, held((6 << 20) + 65, 8)))
     });
     spoilt(&["descriptors"], |story| {
         story.usage = Some((start, held(4 << 20, 9)))

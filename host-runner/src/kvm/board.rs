@@ -109,12 +109,16 @@ pub(crate) struct Remains {
 impl Board {
     /// A board for a guest with this memory.
     pub(crate) fn new(memory: Range<u64>, plan: Plan, limits: &Limits) -> Self {
+        let events_limit = usize::try_from(limits.events).unwrap_or(usize::MAX);
+        // All of it is written once, so that it is there: what a guest does does not make the runner grow.
+        let mut events = vec![Event::of(What::Announced); events_limit];
+        events.clear();
         Self {
             memory,
             uart: Pl011::new(limits.console_bytes),
             port: Interpreter::new(plan),
-            events: Vec::new(),
-            events_limit: usize::try_from(limits.events).unwrap_or(usize::MAX),
+            events,
+            events_limit,
             events_lost: 0,
             pages: BTreeMap::new(),
             journal: None,

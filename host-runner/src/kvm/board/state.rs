@@ -98,14 +98,15 @@ impl Board {
                 )
             })
             .collect();
+        let mut board = Self::new(memory, plan, limits);
+        board.events.extend(&saved.transcript);
         let mut board = Self {
             uart: Pl011::restored(limits.console_bytes, from.uart, from.console.clone()),
             port,
-            events: saved.transcript.clone(),
             events_lost: saved.events_lost,
             pages,
             journal,
-            ..Self::new(memory, plan, limits)
+            ..board
         };
         board.note(Event::of(What::Restored));
         Ok(board)
