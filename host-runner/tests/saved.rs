@@ -83,6 +83,15 @@ fn set(saved: &mut Saved, id: u64, value: u64) {
     register.expect("the register is saved").bytes = value.to_le_bytes().to_vec();
 }
 
+/// What a pending SError is in a file, taken away, and the check that then fails.
+const PENDING: [(&str, &str, Change); 3] = [
+    ("serror_pending", "aborts", |saved| {
+        saved.vcpu.serror_pending = false
+    }),
+    ("has_esr", "syndrome", |saved| saved.vcpu.serror_has_esr = false),
+    ("esr", "syndrome", |saved| saved.vcpu.serror_esr = 0),
+];
+
 /// The file as it is passes; with each change it fails, at a check of this name.
 fn each_counts(saved: &Saved, changes: &[(&str, &str, Change)]) {
     let (code, said) = restored(saved);
@@ -110,16 +119,7 @@ fn a_pending_serror_is_nothing_without_its_flags_and_its_syndrome_in_the_lab() {
         (vcpu.serror_pending, vcpu.serror_has_esr, vcpu.serror_esr),
         (true, true, 0xc11)
     );
-    each_counts(
-        &saved,
-        &[
-            ("serror_pending", "aborts", |saved| {
-                saved.vcpu.serror_pending = false
-            }),
-            ("has_esr", "syndrome", |saved| saved.vcpu.serror_has_esr = false),
-            ("esr", "syndrome", |saved| saved.vcpu.serror_esr = 0),
-        ],
-    );
+    each_counts(&saved, &PENDING);
 }
 
 #[test]
@@ -127,16 +127,7 @@ fn a_masked_serror_is_taken_by_its_vector_by_its_flags_and_its_syndrome_in_the_l
     let saved = saved_on("save-masked-taken", None);
     assert_eq!(saved.register(PSTATE).unwrap() & MASKED, MASKED);
     assert_eq!(saved.vcpu.serror_esr, 0x1811);
-    each_counts(
-        &saved,
-        &[
-            ("serror_pending", "aborts", |saved| {
-                saved.vcpu.serror_pending = false
-            }),
-            ("has_esr", "syndrome", |saved| saved.vcpu.serror_has_esr = false),
-            ("esr", "syndrome", |saved| saved.vcpu.serror_esr = 0),
-        ],
-    );
+    each_counts(&saved, &PENDING);
 }
 
 #[test]

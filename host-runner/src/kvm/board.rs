@@ -137,9 +137,10 @@ impl Board {
         }
     }
 
-    /// The limit of the VM's budget that is passed by now, if one is.
+    /// The limit of the VM's budget that is passed by now, if one is, and nothing is still to come that a save would lose.
     pub(crate) fn overdrawn(&self) -> Option<Passed> {
-        self.account.as_ref()?.passed()
+        let passed = self.account.as_ref()?.passed()?;
+        (!self.waits_beside()).then_some(passed)
     }
 
     /// Books what the host has learnt: that the guest was given an abort, that a page of its memory is bad, or both.

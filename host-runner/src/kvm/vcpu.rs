@@ -188,8 +188,8 @@ impl Machine {
 
     /// Whether it is time to leave this host, and nothing of the plan is under way that would be lost by it.
     fn evacuate(&self) -> Option<End> {
-        let can = !self.later.waits() && !self.board.waits_beside();
-        self.board.overdrawn().filter(|_| can).map(End::Evacuate)
+        let passed = self.board.overdrawn()?;
+        (!self.later.waits()).then_some(End::Evacuate(passed))
     }
 
     /// Takes what KVM gathered since the last exit; false when that is more than the guest may write.

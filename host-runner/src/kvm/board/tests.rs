@@ -210,17 +210,20 @@ fn an_serror_beside_an_abort_belongs_to_the_page_and_to_its_first_abort() {
         times: 1,
         injection: Injection::HoleBesideSError { syndrome: 0xc11 },
     };
-    let mut board = Board::new(MEMORY, Plan::new(&[step]).unwrap(), &Limits::default());
+    let budget = Some("aborts=0/60s".parse().unwrap());
+    let mut board = Board::new(MEMORY, Plan::new(&[step]).unwrap(), &Limits::default()).under(budget, []);
     let Answer::Open(cause) = board.write(PORT + 0x20, 8, word(0x8000_1000, 1)) else {
         panic!("the step speaks of this announcement")
     };
     assert_eq!(board.beside(0x8000_1040), None, "the page is not a hole yet");
+    board.delivered(0x8000_3000, 0x9200_0010, 0);
+    assert_eq!(board.overdrawn(), None, "the SError would be lost");
     board.opened(cause);
     assert_eq!(board.beside(0x8000_2040), None, "another page");
     assert!(board.waits_beside());
     assert_eq!(board.beside(0x8000_1040), Some((cause, 0xc11)));
     assert_eq!(board.beside(0x8000_1040), None);
-    assert!(!board.waits_beside());
+    assert!(!board.waits_beside() && board.overdrawn().is_some());
 }
 
 #[test]
