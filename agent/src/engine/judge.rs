@@ -3,7 +3,7 @@
 use super::{Cause, FrameOwner, Kernel, Level, Running, Snapshot};
 use crate::journal::Flags;
 use crate::policy::{Case, Policy, enforce, floor};
-use crate::syndrome::{Abort, Disr, Esr};
+use crate::syndrome::{Abort, Disr, Esr, SError};
 use crate::{Decision, FrameNumber, Origin, Severity, TaskId, VirtualAddress};
 
 /// What is known about one memory error, and what is to be done about it.
@@ -45,7 +45,7 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
     let origin = place(snapshot, &finding, running, kernel);
     let charged = origin.task();
     let trace = match finding.abort {
-        Some(abort) => trace(abort, snapshot, charged, kernel),
+        Some(abort) => trace(abort, finding.walk, snapshot, charged, kernel),
         None => NO_TRACE,
     };
     let case = Case {
@@ -57,7 +57,7 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
     };
     let mildest = floor(&case);
     let decision = enforce(&case, mildest, policy.decide(&case, mildest));
-    let pfar = match finding.pfar_valid && snapshot.pfar.is_some() {
+    let pfar = match snapshot.pfar.is_some() && finding.has_pfar() {
         true => Flags::PFAR_VALID,
         false => Flags::NONE,
     };
@@ -80,20 +80,35 @@ struct Finding {
     severity: Severity,
     /// The abort, when it is one: asynchronous errors have no address to follow.
     abort: Option<Abort>,
-    pfar_valid: bool,
+    /// The level of the walk that the abort came on.
+    walk: Option<i8>,
+    serror: Option<SError>,
+}
+
+impl Finding {
+    /// Whether the syndrome says that PFAR is valid.
+    #[inline(always)]
+    fn has_pfar(&self) -> bool {
+        match (self.abort, self.serror) {
+            (Some(abort), _) => matches!(abort.pfv(), Some(true)),
+            (None, Some(serror)) => matches!(serror.pfv(), Some(true)),
+            (None, None) => false,
+        }
+    }
 }
 
 #[inline(always)]
 fn find(snapshot: &Snapshot) -> Option<Finding> {
-    let asynchronous = |severity, pfar_valid| Finding {
+    let asynchronous = |severity| Finding {
         cause: snapshot.cause,
         severity,
         abort: None,
-        pfar_valid,
+        walk: None,
+        serror: None,
     };
     if matches!(snapshot.cause, Cause::Deferred) {
         let severity = Severity::of_disr(Disr(snapshot.disr), snapshot.ras)?;
-        return Some(asynchronous(severity, false));
+        return Some(asynchronous(severity));
     }
     let esr = Esr(snapshot.esr);
     // The class counts more than the vector: FEAT_DoubleFault2 takes synchronous external aborts to the SError vector
@@ -101,12 +116,12 @@ fn find(snapshot: &Snapshot) -> Option<Finding> {
     if let Some(abort) = esr.abort()
         && let Some(severity) = Severity::of_abort(abort, snapshot.ras)
     {
-        let pfar_valid = matches!(abort.pfv(), Some(true));
         return Some(Finding {
             cause: Cause::Synchronous,
             severity,
             abort: Some(abort),
-            pfar_valid,
+            walk: abort.walk_level(),
+            serror: None,
         });
     }
     if let Some(serror) = esr.serror() {
@@ -115,11 +130,12 @@ fn find(snapshot: &Snapshot) -> Option<Finding> {
             cause: Cause::SError,
             severity,
             abort: None,
-            pfar_valid: matches!(serror.pfv(), Some(true)),
+            walk: None,
+            serror: Some(serror),
         });
     }
     match snapshot.cause {
-        Cause::SError => Some(asynchronous(Severity::Uncontainable, false)),
+        Cause::SError => Some(asynchronous(Severity::Uncontainable)),
         Cause::Synchronous | Cause::Deferred => None,
     }
 }
@@ -129,7 +145,7 @@ fn find(snapshot: &Snapshot) -> Option<Finding> {
 fn place(snapshot: &Snapshot, finding: &Finding, running: Running, kernel: &impl Kernel) -> Origin {
     match (snapshot.from, running, finding.abort) {
         (Level::El0, Running::Idle, _) => Origin::Kernel,
-        (Level::El0, Running::Task(task), Some(abort)) => match abort.walk_level() {
+        (Level::El0, Running::Task(task), Some(_)) => match finding.walk {
             Some(_) => Origin::Walk(task),
             None => Origin::Task(task),
         },
@@ -175,7 +191,13 @@ const NO_TRACE: Trace = Trace {
 /// that is its own or shared with it; else the address is not believed, and the record says so. The task is charged
 /// either way: that it met the poison is certain, only where it lies is not.
 #[inline(always)]
-fn trace(abort: Abort, snapshot: &Snapshot, charged: Option<TaskId>, kernel: &impl Kernel) -> Trace {
+fn trace(
+    abort: Abort,
+    walk: Option<i8>,
+    snapshot: &Snapshot,
+    charged: Option<TaskId>,
+    kernel: &impl Kernel,
+) -> Trace {
     if !abort.far_valid() {
         return NO_TRACE;
     }
@@ -194,7 +216,6 @@ fn trace(abort: Abort, snapshot: &Snapshot, charged: Option<TaskId>, kernel: &im
         ..NO_TRACE
     };
     let address = VirtualAddress(snapshot.far).untagged();
-    let walk = abort.walk_level();
     let frame = match walk {
         Some(level) => kernel.table_at(task, address, level),
         None => kernel.frame_at(task, address),

@@ -91,6 +91,9 @@ pub struct Abort {
 const HAS_SET: u64 = 1 << 0x10 | 0b11_1111 << 0x12;
 /// External aborts and parity or ECC errors: the codes of a memory error.
 const EXTERNAL: u64 = HAS_SET | 1 << 0x18 | 0b1_1111 << 0x1b;
+/// Codes of an error on a translation table walk: external 0x12 to 0x17, parity or ECC 0x1b to 0x1f, granule protection
+/// 0x22 to 0x27.
+const ON_WALK: u64 = 0b11_1111 << 0x12 | 0b1_1111 << 0x1b | 0b11_1111 << 0x22;
 
 impl Abort {
     #[inline]
@@ -142,11 +145,11 @@ impl Abort {
     #[inline]
     #[must_use]
     pub const fn walk_level(self) -> Option<i8> {
-        match self.code() {
-            code @ 0x12..=0x17 => Some(above(code, 0x14)),
-            code @ 0x1b..=0x1f => Some(above(code, 0x1c)),
-            code @ 0x22..=0x27 => Some(above(code, 0x24)),
-            _ => None,
+        // In each of the three runs the low three bits are the level and four more.
+        if bit(ON_WALK, self.code() as u32) {
+            Some(above(self.code() & 0b111, 4))
+        } else {
+            None
         }
     }
 

@@ -63,13 +63,19 @@ pub(crate) fn prepare() {
 
 /// Puts the guest into its place and runs its first task.
 pub(crate) fn run(guest: Guest) -> ! {
+    // SAFETY: boot is over and no task has run: nobody else holds the guest.
+    let guest = unsafe { (*GUEST.0.get()).insert(guest) };
+    leave_for(guest.first())
+}
+
+/// Goes to EL0, with the registers of a frame.
+#[inline(always)]
+fn leave_for(frame: *mut Frame) -> ! {
     unsafe extern "C" {
         fn leave(frame: *mut Frame) -> !;
     }
-    // SAFETY: boot is over and no task has run: nobody else holds the guest.
-    let guest = unsafe { (*GUEST.0.get()).insert(guest) };
-    let frame = guest.first();
-    // SAFETY: the frame is a task's, in the guest's own table, whose address does not change any more.
+    // SAFETY: the frame is a task's, in the guest's own table, whose address does not change once tasks run; nothing on
+    // the kernel's stack is needed any more.
     unsafe { leave(frame) }
 }
 
@@ -154,12 +160,15 @@ fn deferred(frame: *mut Frame) -> *mut Frame {
 }
 
 /// Any other synchronous exception from EL0.
-pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
+///
+/// This and the next two never return: they leave for EL0 themselves, so that no register is kept for the vector, which
+/// needs none of them.
+pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> ! {
     // SAFETY: the vector saved the running task's frame there.
     let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
-        return frame;
+        leave_for(frame);
     };
     let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, guest.kernel.ras);
     if guest.kernel.pfar {
@@ -167,33 +176,33 @@ pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> *mut Frame {
     }
     // The border comes after the registers were read: what it finds is a second error, not this one.
     if taken.ras && registers::synchronise_errors() != 0 && !guest.exception_beside_border(&taken) {
-        return guest.next();
+        leave_for(guest.next());
     }
-    guest.exception(&taken)
+    leave_for(guest.exception(&taken))
 }
 
 /// SError from EL0.
-pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> *mut Frame {
+pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> ! {
     // SAFETY: the vector saved the running task's frame there.
     let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
-        return frame;
+        leave_for(frame);
     };
     let taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
-    guest.serror(&taken)
+    leave_for(guest.serror(&taken))
 }
 
 /// An interrupt from EL0.
-pub(super) extern "C" fn el0_irq(frame: *mut Frame) -> *mut Frame {
+pub(super) extern "C" fn el0_irq(frame: *mut Frame) -> ! {
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
-        return frame;
+        leave_for(frame);
     };
     if guest.kernel.ras && registers::synchronise_errors() != 0 && !guest.border() {
-        return guest.next();
+        leave_for(guest.next());
     }
-    guest.interrupt()
+    leave_for(guest.interrupt())
 }
 
 /// Names of the sixteen slots, for epitaphs.

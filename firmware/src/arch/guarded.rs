@@ -93,17 +93,10 @@ unsafe extern "C" {
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
     fn guarded_let_in() -> u64;
-    fn guarded_walk(root: u64, address: u64, linear: u64) -> Walked;
+    fn guarded_walk();
     static guarded_start: u8;
     static guarded_end: u8;
     static guarded_failed: u8;
-}
-
-/// Where a walk ended: two registers.
-#[repr(C)]
-struct Walked {
-    descriptor: u64,
-    table: u64,
 }
 
 /// What walking a program's tables in software gave.
@@ -116,14 +109,29 @@ pub(crate) enum Walk {
 }
 
 /// Follows an address of the lower half through the tables at `root`, both physical.
-#[inline]
+///
+/// Called by an instruction of its own, for the walk uses seven registers and a call by the compiler would save eleven
+/// more: this stands on the way of an abort.
+#[inline(always)]
 pub(crate) fn walk(root: u64, address: u64) -> Walk {
-    // SAFETY: tables are read through the linear map, by the indices of the address; what aborts comes back.
-    let walked = unsafe { guarded_walk(root, address, super::tables::LINEAR_BASE) };
-    if walked.descriptor == u64::MAX {
-        Walk::Aborted(walked.table)
+    let (descriptor, table): (u64, u64);
+    // SAFETY: tables are read through the linear map, by the indices of the address; what aborts comes back. The
+    // registers named are all that `guarded_walk` uses.
+    unsafe {
+        core::arch::asm!(
+            "bl {walk}",
+            walk = sym guarded_walk,
+            inout("x0") root => descriptor,
+            inout("x1") address => table,
+            inout("x2") super::tables::LINEAR_BASE => _,
+            out("x3") _, out("x4") _, out("x5") _, out("x6") _, out("x30") _,
+            options(nostack, readonly)
+        );
+    }
+    if descriptor == u64::MAX {
+        Walk::Aborted(table)
     } else {
-        Walk::Descriptor(walked.descriptor)
+        Walk::Descriptor(descriptor)
     }
 }
 

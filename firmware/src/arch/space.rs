@@ -98,7 +98,7 @@ impl Space {
     ///
     /// KVM before Linux 6.18 reports an abort on a stage-1 walk as one of the access itself (FSC 0x10); then it is the
     /// walk done here again that finds the poison.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn frame_at(&self, address: VirtualAddress) -> Option<FrameNumber> {
         let address = address.untagged().0;
         if address >= LIMIT {

@@ -51,8 +51,7 @@ global_asm!(
     "    mov     x0, sp",
     "    adrp    x1, _stack_top",
     "    mov     sp, x1",
-    "    bl      \\handler",
-    "    b       leave",
+    "    b       \\handler",
     ".endm",
     // from_el0_sync: the same, with SVC told from all else.
     ".macro from_el0_sync call, other",
@@ -66,8 +65,7 @@ global_asm!(
     "    b.ne    1f",
     "    bl      \\call",
     "    b       leave",
-    "1:  bl      \\other",
-    "    b       leave",
+    "1:  b       \\other",
     ".endm",
     // accident: a slot that nothing good comes through. \number: the slot's, for the epitaph.
     ".macro accident number",
