@@ -4,7 +4,7 @@
 //! (u32 each) from the bundle's start. All little endian.
 
 /// More programs than this are refused.
-pub const MAX_PROGRAMS: usize = 64;
+pub const MAX_PROGRAMS: usize = 128;
 
 const HEADER: usize = 16;
 const ENTRY: usize = 24;

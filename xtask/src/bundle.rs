@@ -12,7 +12,7 @@ const NAME: usize = 16;
 const ENTRY: usize = NAME + 8;
 const ALIGN: usize = 8;
 /// The guest's table of programs has this many rows.
-const PROGRAMS: usize = 64;
+const PROGRAMS: usize = 128;
 
 /// The bundle of `programs` (name, ELF file), in the order given.
 pub(crate) fn bundle(programs: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn none_and_too_many_are_errors() {
         assert!(bundle(&[]).is_err());
-        assert!(bundle(&vec![("x".into(), vec![1]); 64]).is_ok());
-        assert!(bundle(&vec![("x".into(), vec![1]); 65]).is_err());
+        assert!(bundle(&vec![("x".into(), vec![1]); 128]).is_ok());
+        assert!(bundle(&vec![("x".into(), vec![1]); 129]).is_err());
     }
 }

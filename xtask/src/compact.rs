@@ -3,14 +3,18 @@
 //! The guest's loader copies segments byte by byte, so a segment's file offset need not be congruent to its
 //! address modulo the page size; `strip` keeps that congruence, and with it up to a page for each segment.
 
+use std::ops::Range;
+
 use anyhow::{Result, ensure};
 use object::elf::{FileHeader64, ProgramHeader64};
 use object::pod::bytes_of;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, U16, U32, U64, elf};
 
-use crate::image::segments;
+use crate::image::{Segment, segments};
 
+/// The guest's pages.
+const PAGE: u64 = 4096;
 /// Alignment of each segment's bytes in the compact file.
 const SEGMENT_ALIGN: usize = 8;
 
@@ -22,14 +26,18 @@ pub(crate) fn compact(file: &[u8]) -> Result<Vec<u8>> {
     let mut next = table + entry * segments.len();
     let mut headers = Vec::new();
     for segment in &segments {
-        // Zeros at the end of the file part are what the loader makes of the rest anyway.
-        let kept = kept_length(segment.bytes, segment.header.p_memsz(LittleEndian));
+        // Zeros around the file part are what the loader makes of the rest of its pages anyway.
+        let kept = kept(segment);
         next = next.next_multiple_of(SEGMENT_ALIGN);
         let mut program = *segment.header;
+        let cut = u64::try_from(kept.start)?;
         program.p_offset = U64::new(LittleEndian, u64::try_from(next)?);
-        program.p_filesz = U64::new(LittleEndian, u64::try_from(kept)?);
-        headers.push((program, &segment.bytes[..kept]));
-        next += kept;
+        program.p_vaddr = U64::new(LittleEndian, program.p_vaddr(LittleEndian) + cut);
+        program.p_paddr = U64::new(LittleEndian, program.p_paddr(LittleEndian) + cut);
+        program.p_memsz = U64::new(LittleEndian, program.p_memsz(LittleEndian) - cut);
+        program.p_filesz = U64::new(LittleEndian, u64::try_from(kept.len())?);
+        next += kept.len();
+        headers.push((program, &segment.bytes[kept]));
     }
 
     let mut compact_header = *header;
@@ -58,15 +66,22 @@ pub(crate) fn compact(file: &[u8]) -> Result<Vec<u8>> {
     Ok(written)
 }
 
-/// The file part without its trailing zeros, as long as the segment's memory still covers them.
-fn kept_length(bytes: &[u8], memory: u64) -> usize {
+/// The file part without zeros at its end, as long as the segment's memory still covers them, and without those at its
+/// beginning, as long as the segment still begins in its first page.
+fn kept(segment: &Segment<'_>) -> Range<usize> {
+    let (bytes, memory) = (segment.bytes, segment.header.p_memsz(LittleEndian));
     if u64::try_from(bytes.len()).is_ok_and(|length| length > memory) {
-        return bytes.len();
+        return 0..bytes.len();
     }
-    bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1)
+    let is_full = |byte: &u8| *byte != 0;
+    let Some(last) = bytes.iter().rposition(is_full) else {
+        return 0..0;
+    };
+    let zeros = bytes.iter().position(is_full).unwrap_or(0);
+    let page = PAGE - segment.header.p_vaddr(LittleEndian) % PAGE;
+    let within = usize::try_from(page).map_or(0, |page| page - 1);
+    let first = zeros.min(within) / SEGMENT_ALIGN * SEGMENT_ALIGN;
+    first..last + 1
 }
 
 #[cfg(test)]
@@ -136,6 +151,27 @@ pub(crate) mod tests {
         let (_, found) = segments(&small).unwrap();
         assert_eq!(found[0].bytes, b"a\0b");
         assert_eq!(found[0].header.p_memsz(LittleEndian), 6);
+    }
+
+    #[test]
+    fn zeros_before_are_left_to_the_page_they_are_in() {
+        let mut page = [0; 4096 + 16];
+        page[0x40] = 0xea;
+        let small = compact(&tiny_elf(&[(0x1000, &page, 0x2000)])).unwrap();
+        let (_, found) = segments(&small).unwrap();
+        assert_eq!(found[0].bytes, [0xea]);
+        let placed = |at: usize| {
+            let header = found[at].header;
+            (header.p_vaddr(LittleEndian), header.p_memsz(LittleEndian))
+        };
+        assert_eq!(placed(0), (0x1040, 0x1fc0));
+        // A page of nothing but zeros is still a page of the segment.
+        page[0x40] = 0;
+        page[4096 + 8] = 1;
+        let small = compact(&tiny_elf(&[(0x1000, &page, 0x2000)])).unwrap();
+        let (_, found) = segments(&small).unwrap();
+        assert_eq!(found[0].header.p_vaddr(LittleEndian), 0x1ff8);
+        assert_eq!(found[0].bytes, [&[0; 16][..], &[1]].concat());
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! What the guest's programs share: the way in, the calls, and the touches that meet an abort.
 //!
 //! Each program under `src/bin` is one way to meet a memory error. It announces its checkpoint 1, which names the page
-//! it is about to touch, touches it by exactly one instruction, and ends with code 0 if nothing came of it.
+//! it is about to touch, touches it by exactly one instruction, and ends with code 0 if nothing came of it. [`touch!`] is
+//! all of that but the instruction; [`page!`] and [`text!`] put something at one of the fixed addresses.
 #![no_std]
 
 use core::arch::{asm, global_asm};
 use core::panic::PanicInfo;
 
-use seawall_firmware::calls::{self, What};
+use seawall_firmware::calls;
+pub use seawall_firmware::calls::What;
 
 // INPUTS: x0 = slot, x1 = 1 when there is a replay port; SP = the stack. ENDING: exits with what program_main returns.
 global_asm!(
@@ -37,6 +39,55 @@ macro_rules! program {
             let main: fn(u64, bool) -> u64 = $main;
             main(slot, port != 0)
         }
+    };
+}
+
+/// Links in a page at one of the fixed addresses: `page!(TARGET: Page::marked(0x40))`.
+#[macro_export]
+macro_rules! page {
+    (TARGET: $page:expr) => {
+        $crate::page!(@ ".target", $page);
+    };
+    (LONE: $page:expr) => {
+        $crate::page!(@ ".lone", $page);
+    };
+    (APART: $page:expr) => {
+        $crate::page!(@ ".apart", $page);
+    };
+    (@ $section:literal, $page:expr) => {
+        #[used]
+        #[unsafe(link_section = $section)]
+        static mut PAGE: $crate::Page = $page;
+    };
+}
+
+/// A program that links in a page, announces it as checkpoint 1, and touches it: `touch!(TARGET: Page::marked(0x40),
+/// |page| load(page + 0x40) == MARK)`. It ends with code 0 when what it found is right, else with 1.
+#[macro_export]
+macro_rules! touch {
+    ($at:ident: $page:expr, $touch:expr) => {
+        $crate::page!($at: $page);
+        $crate::program!(main);
+
+        fn main(_: u64, _: bool) -> u64 {
+            let touch: fn(u64) -> bool = $touch;
+            $crate::checkpoint(1, $crate::$at, $crate::What::Page);
+            u64::from(!touch($crate::$at))
+        }
+    };
+}
+
+/// Links in instructions at one of the fixed addresses of text: `text!(TARGET_TEXT: "mov x0, #7", "ret")`.
+#[macro_export]
+macro_rules! text {
+    (TARGET_TEXT: $($line:literal),+) => {
+        $crate::text!(@ ".target_text", $($line),+);
+    };
+    (APART_TEXT: $($line:literal),+) => {
+        $crate::text!(@ ".apart_text", $($line),+);
+    };
+    (@ $section:literal, $($line:literal),+) => {
+        core::arch::global_asm!(concat!(".pushsection ", $section, ", \"ax\""), $($line),+, ".popsection");
     };
 }
 
@@ -83,7 +134,7 @@ pub fn progress(count: u64, damage: u64) {
 #[derive(Debug)]
 pub struct Page([u64; 512]);
 
-/// What the words at a page's beginning hold.
+/// What the marked words of a page hold.
 pub const MARK: u64 = 0x5ea;
 
 impl Page {
@@ -93,15 +144,13 @@ impl Page {
         Self([0; 512])
     }
 
-    /// A page whose first 32 words hold [`MARK`]: the rest is zero, and so takes no room in the program's image.
+    /// A page whose word at `offset`, and the next, hold [`MARK`]: the rest is zero, and takes no room in the program's
+    /// image.
     #[must_use]
-    pub const fn marked() -> Self {
+    pub const fn marked(offset: usize) -> Self {
         let mut words = [0; 512];
-        let mut index = 0;
-        while index < 32 {
-            words[index] = MARK;
-            index += 1;
-        }
+        words[offset / 8] = MARK;
+        words[offset / 8 + 1] = MARK;
         Self(words)
     }
 }
@@ -122,6 +171,14 @@ pub fn load(address: u64) -> u64 {
     let value;
     // SAFETY: callers give an address inside one of their own pages.
     unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly)) };
+    value
+}
+
+/// Calls the function of no argument at an address in one of the program's pages of text: what it leaves in x0.
+pub fn run(address: u64) -> u64 {
+    let value;
+    // SAFETY: callers give the address of a function that they have linked in there.
+    unsafe { asm!("blr {}", in(reg) address, out("x0") value, clobber_abi("C")) };
     value
 }
 

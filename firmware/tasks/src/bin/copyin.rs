@@ -2,26 +2,18 @@
 //! and costs the call.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address")]
 
-use seawall_firmware::calls::{FAILED, WRITE, What};
-use seawall_tasks::{Page, TARGET, call, checkpoint, write};
+use seawall_firmware::calls::{FAILED, WRITE};
+use seawall_tasks::{Page, call, write};
 
-#[used]
-#[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::zeroed();
-
-seawall_tasks::program!(main);
-
-fn main(_: u64, _: bool) -> u64 {
-    checkpoint(1, TARGET, What::Page);
-    // The words beyond the mark are zero, and print nothing.
-    match call(WRITE, TARGET + 0x800, 8, 0) {
-        8 => 0,
+seawall_tasks::touch!(TARGET: Page::zeroed(), |page| {
+    // Zeros print nothing.
+    match call(WRITE, page + 0x800, 8, 0) {
+        8 => true,
         FAILED => {
             write("copyin: the call failed, and I go on\n");
-            0
+            true
         }
-        _ => 1,
+        _ => false,
     }
-}
+});

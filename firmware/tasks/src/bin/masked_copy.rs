@@ -1,19 +1,10 @@
 //! Has the kernel copy from a page that a replayer may have poisoned, while an SError may be pending and is masked.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address")]
 
-use seawall_firmware::calls::What;
-use seawall_tasks::{Page, TARGET, checkpoint};
+use seawall_tasks::{Page, What, checkpoint};
 
-#[used]
-#[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::zeroed();
-
-seawall_tasks::program!(main);
-
-fn main(_: u64, _: bool) -> u64 {
-    checkpoint(1, TARGET, What::Page);
-    checkpoint(2, TARGET + 0x800, What::Masked);
-    0
-}
+seawall_tasks::touch!(TARGET: Page::zeroed(), |page| {
+    checkpoint(2, page + 0x800, What::Masked);
+    true
+});

@@ -2,27 +2,18 @@
 //! and once more before the last load.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address")]
 
-use seawall_firmware::calls::What;
-use seawall_tasks::{MARK, Page, TARGET, checkpoint, load, store};
+use seawall_tasks::{MARK, Page, What, checkpoint, load, store};
 
-#[used]
-#[unsafe(link_section = ".target")]
-static mut PAGE: Page = Page::marked();
-
-seawall_tasks::program!(main);
-
-fn main(_: u64, _: bool) -> u64 {
-    checkpoint(1, TARGET, What::Page);
-    checkpoint(2, TARGET, What::Page);
-    if load(TARGET + 0x40) != MARK {
-        return 1;
+seawall_tasks::touch!(TARGET: Page::marked(0x40), |page| {
+    checkpoint(2, page, What::Page);
+    if load(page + 0x40) != MARK {
+        return false;
     }
-    store(TARGET + 0x80, 7);
-    if load(TARGET + 0x80) != 7 {
-        return 2;
+    store(page + 0x80, 7);
+    if load(page + 0x80) != 7 {
+        return false;
     }
-    checkpoint(3, TARGET, What::Page);
-    u64::from(load(TARGET + 0x48) != MARK)
-}
+    checkpoint(3, page, What::Page);
+    load(page + 0x48) == MARK
+});

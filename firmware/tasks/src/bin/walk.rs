@@ -1,15 +1,10 @@
 //! Loads from a sound page whose last-level translation table a replayer may have poisoned.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a page at a fixed address")]
 
-use seawall_firmware::calls::What;
-use seawall_tasks::{LONE, MARK, Page, checkpoint, load};
+use seawall_tasks::{LONE, MARK, Page, What, checkpoint, load};
 
-#[used]
-#[unsafe(link_section = ".lone")]
-static mut PAGE: Page = Page::marked();
-
+seawall_tasks::page!(LONE: Page::marked(0x40));
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {

@@ -2,26 +2,18 @@
 //! is the first that cannot be fetched.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a function at a fixed address")]
+#![expect(unsafe_code, reason = "a call at a fixed address")]
 
 use seawall_firmware::calls::{CHECKPOINT, What};
 use seawall_tasks::TARGET_TEXT;
 
 // INPUTS: x0, x1, x2, x8: a call's. OUTPUTS: x0. CLOBBERS: nothing else. ENDING: RET, one instruction behind the page's
 // beginning.
-core::arch::global_asm!(
-    ".pushsection .target_text, \"ax\"",
-    ".global call_here",
-    "call_here:",
-    "    svc     #0",
-    "    ret",
-    ".popsection",
-);
-
+seawall_tasks::text!(TARGET_TEXT: "svc #0", "ret");
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
-    // SAFETY: `call_here` is the one function in the page, and makes a call that announces.
+    // SAFETY: the one function in the page makes a call that announces.
     unsafe {
         core::arch::asm!(
             "blr {at}",
@@ -32,10 +24,3 @@ fn main(_: u64, _: bool) -> u64 {
     }
     0
 }
-
-unsafe extern "C" {
-    fn call_here();
-}
-
-#[used]
-static KEEP: unsafe extern "C" fn() = call_here;

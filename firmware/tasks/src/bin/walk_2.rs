@@ -1,18 +1,12 @@
 //! Loads from a sound page whose translation table of level 2 a replayer may have poisoned.
 #![no_std]
 #![no_main]
-#![expect(
-    unsafe_code,
-    reason = "a page at a fixed address, and a load right behind the call"
-)]
+#![expect(unsafe_code, reason = "a load right behind the call")]
 
 use seawall_firmware::calls::{CHECKPOINT, What};
 use seawall_tasks::{LONE, MARK, Page};
 
-#[used]
-#[unsafe(link_section = ".lone")]
-static mut PAGE: Page = Page::marked();
-
+seawall_tasks::page!(LONE: Page::marked(0x40));
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
