@@ -12,7 +12,9 @@ use seawall_firmware::layout::Layout;
 use crate::arch::device::Window;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
+use crate::arch::slots::Slots;
 use crate::arch::{self, counter, entry, heap, memory, registers, tables, timer, uart};
+use crate::kernel::task::Task;
 use crate::kernel::{Guest, Parts, console, end};
 
 /// The programs, put in by the build.
@@ -138,15 +140,24 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
             .carve(bytes)
             .unwrap_or_else(|| stop(&"no memory is left for the kernel's books"))
     };
-    let (entries, slots, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
-    memory::clear(slots);
-    let ledger = Ledger::in_cleared(memory::words(slots)).unwrap_or_else(|error| stop(&error));
+    let (entries, ledger, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
+    // A slot's number is its address space's ASID too.
+    let slots = sizes.slots.min(if registers::has_wide_asids() {
+        1 << 16
+    } else {
+        1 << 8
+    });
+    let tasks = carve(Slots::<Task>::bytes(slots));
+    memory::clear(ledger);
+    let ledger = Ledger::in_cleared(memory::words(ledger)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
     if let Some(port) = found.port {
         port.name_journal(IntermediateAddress(records.start), records.end - records.start);
     }
     let frames = FrameTable::new(memory::entries(entries), layout.frames());
     let parts = Parts {
+        tasks: Slots::new(tasks, Task::EMPTY)
+            .unwrap_or_else(|| stop(&"no memory is left for the table of tasks")),
         frames,
         bundle: Bundle::new(PROGRAMS).unwrap_or_else(|error| stop(&error)),
         gic: Gic::open(board.gic, board.timer, image)

@@ -5,6 +5,7 @@ use seawall_agent::journal;
 
 use crate::board::Range;
 use crate::frames::{Entry, MAX_RANGES};
+use crate::slots::MAX_SLOTS;
 
 const PAGE: u64 = 4096;
 
@@ -23,6 +24,8 @@ pub struct Sizes {
     pub ledger: u64,
     /// For the journal.
     pub journal: u64,
+    /// Task slots, with that of nobody.
+    pub slots: u64,
 }
 
 impl Layout {
@@ -95,7 +98,10 @@ impl Layout {
             8_192..32_768 => 4_096,
             32_768.. => 32_768,
         };
+        // 120 MiB: what is left of a machine that has 128.
+        let slots_of_tasks = if frames < 30_720 { 64 } else { MAX_SLOTS as u64 };
         Sizes {
+            slots: slots_of_tasks,
             entries: frames * size_of::<Entry>() as u64,
             ledger: slots * 8,
             journal: (journal::HEADER_WORDS as u64 + records * journal::RECORD_WORDS as u64) * 8,
@@ -178,14 +184,18 @@ mod tests {
         let sizes = layout.sizes();
         assert_eq!((sizes.entries, sizes.ledger), (16_384 * 8, 32_768 * 8));
         assert_eq!(sizes.journal, 128 + 4_096 * 128);
-        let records = |bytes| {
+        let sizes = |bytes| {
             let mut layout = Layout::default();
             layout.add(Range { start: 0, end: bytes });
-            (layout.sizes().journal - 128) / 128
+            layout.sizes()
         };
         assert_eq!(
-            [16 << 20, 32 << 20, 127 << 20, 128 << 20].map(records),
+            [16 << 20, 32 << 20, 127 << 20, 128 << 20].map(|bytes| (sizes(bytes).journal - 128) / 128),
             [512, 4_096, 4_096, 32_768]
+        );
+        assert_eq!(
+            [16 << 20, 119 << 20, 120 << 20, 64 << 30].map(|bytes| sizes(bytes).slots),
+            [64, 64, 4_096, 4_096]
         );
     }
 }

@@ -4,6 +4,7 @@
 //! Every function takes frames or physical ranges that the frame table gave out to the caller, so that no two owners
 //! exist; frames that were retired are never passed here, for a touch would be a second abort.
 
+use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
 use aarch64_cpu::asm::barrier;
@@ -97,6 +98,11 @@ pub(crate) fn publish_text(number: FrameNumber) {
     unsafe { core::arch::asm!("ic ialluis", options(nostack, preserves_flags)) };
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);
+}
+
+/// Where a physical address lies in the linear map, which is never at zero.
+pub(crate) fn place(physical: u64) -> NonNull<u8> {
+    NonNull::new(virtual_address(physical)).unwrap_or(NonNull::dangling())
 }
 
 /// Turns a physical range that nobody else has into words that live as long as the guest.

@@ -15,6 +15,7 @@ pub(crate) mod memory;
 pub(crate) mod port;
 pub(crate) mod psci;
 pub(crate) mod registers;
+pub(crate) mod slots;
 pub(crate) mod space;
 pub(crate) mod tables;
 pub(crate) mod timer;

@@ -83,6 +83,11 @@ pub(crate) fn has_41_bits() -> bool {
     read!("id_aa64mmfr0_el1") & 0xf >= 3
 }
 
+/// Whether ASIDs have 16 bits: ID_AA64MMFR0_EL1.ASIDBits, bits 7:4. The boot has set TCR_EL1.AS by the same field.
+pub(crate) fn has_wide_asids() -> bool {
+    (read!("id_aa64mmfr0_el1") >> 4) & 0xf == 2
+}
+
 /// Has synchronous external aborts taken to the SError vector, by SCTLR2_EL1.EASE; false without FEAT_DoubleFault2
 /// (ID_AA64PFR1_EL1.DF2, bits 59:56) and without the register (ID_AA64MMFR3_EL1.SCTLRX, bits 7:4).
 pub(crate) fn take_aborts_as_serrors() -> bool {

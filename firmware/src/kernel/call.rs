@@ -175,10 +175,9 @@ impl Guest {
             return self.leave();
         };
         if !self.kernel.collect(child, current) {
-            self.kernel.ready &= !(1 << current);
-            if let Some(task) = self.kernel.current_task() {
-                task.state = State::Waiting(child);
-            }
+            self.kernel.ready.remove(current);
+            self.kernel.slot_mut(current).state = State::Waiting(child);
+            self.kernel.slot_mut(child).waited_for = true;
         }
         self.next()
     }
@@ -205,7 +204,7 @@ impl Kernel {
     }
 
     fn current_runs(&self) -> bool {
-        self.ready & (1 << self.current) != 0
+        self.ready.contains(self.current)
     }
 
     fn call_number(&self) -> u64 {
@@ -228,18 +227,19 @@ impl Kernel {
     /// The current task never runs again, by its own doing.
     pub(super) fn end_current(&mut self, state: TaskState) {
         let slot = self.current;
-        self.end_task(slot, state);
-        self.dead |= 1 << slot;
+        self.end_task_seldom(slot, state);
+        self.dead.insert(slot);
     }
 
     fn sleep(&mut self, nanoseconds: u64) {
         self.set_result(0);
         let until = timer::ticks().saturating_add(ticks(nanoseconds));
-        let bit = 1 << self.current;
+        let slot = self.current;
         if let Some(task) = self.current_task() {
             task.state = State::Sleeping(until);
-            self.ready &= !bit;
-            self.sleeping |= bit;
+            self.ready.remove(slot);
+            self.sleeping.insert(slot);
+            self.next_wake = self.next_wake.min(until);
         }
     }
 
@@ -248,6 +248,9 @@ impl Kernel {
             task.background = true;
             task.counts = counts;
             self.awaited = self.awaited.saturating_sub(1);
+            if counts {
+                self.counting_tasks.insert(self.current);
+            }
         }
         0
     }
@@ -257,7 +260,7 @@ impl Kernel {
         let Some(State::Ended(state)) = self.task(child).map(|task| task.state) else {
             return false;
         };
-        if self.again & (1 << child) != 0 {
+        if self.again.contains(child) {
             return false;
         }
         self.give_back_dead();
@@ -269,9 +272,7 @@ impl Kernel {
             TaskState::Faulted(_) => 5,
             TaskState::Unknown(other) => u64::from(other),
         };
-        if let Some(task) = self.task_mut(child) {
-            task.state = State::Empty;
-        }
+        self.empty(child);
         self.answer(parent, number)
     }
 

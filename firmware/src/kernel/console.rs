@@ -82,10 +82,10 @@ impl Kernel {
                 break;
             }
             self.said += 1;
-            let name = self
-                .tasks
-                .get(usize::from(saying.slot))
-                .map_or("nobody", |task| bundle::text(&task.name));
+            let name = match saying.slot {
+                0 => "nobody",
+                slot => bundle::text(&self.tasks.slot(slot).name),
+            };
             log::info!(
                 "memory error {}: {}, {}, charged to {name} ({}): {}",
                 self.said,

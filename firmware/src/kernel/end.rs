@@ -14,7 +14,7 @@ use seawall_replay::report::{Note, TaskReport, TaskState};
 use spin::Once;
 
 use super::Guest;
-use super::task::{SLOTS, State};
+use super::task::State;
 use crate::arch::port::Port;
 use crate::arch::{psci, uart};
 
@@ -54,7 +54,7 @@ impl Guest {
         self.kernel.say_verdicts();
         let aborts = self.kernel.aborts;
         let (mut faulted, mut damaged) = (0_u32, 0_u32);
-        for slot in (1..SLOTS).filter_map(|slot| u16::try_from(slot).ok()) {
+        for slot in 1..self.kernel.tasks.made() {
             let task = self.kernel.slot(slot);
             if task.state == State::Empty {
                 continue;
@@ -67,8 +67,9 @@ impl Guest {
         }
         // Every task's memory comes back now, also that of those that still lived, so that the stock must be what it
         // was at the start, less what was retired.
-        self.kernel.dead = u64::MAX << 1;
-        self.kernel.give_back_dead();
+        for slot in 1..self.kernel.tasks.made() {
+            self.kernel.give_back(slot);
+        }
         let census = self.kernel.census(true);
         self.note(&Note::Census(census));
         match (damaged, faulted, aborts) {

@@ -9,7 +9,6 @@ use seawall_firmware::native;
 use seawall_replay::report::Census;
 
 use super::Kernel;
-use super::schedule::lowest;
 use super::task::{State, Task};
 use crate::arch::frame::Frame;
 use crate::arch::space::{self, Space};
@@ -21,15 +20,8 @@ impl Kernel {
     /// Starts a program in a free slot. The error is a sentence.
     pub(super) fn spawn(&mut self, program: usize, remedy: Remedy, parent: u16) -> Result<u16, &'static str> {
         self.give_back_dead();
-        let slot = (1..self.tasks.len()).find(|slot| {
-            self.tasks
-                .get(*slot)
-                .is_some_and(|task| task.state == State::Empty)
-        });
-        let slot = slot
-            .and_then(|slot| u16::try_from(slot).ok())
-            .ok_or("no slot is free for another task")?;
         let name = self.bundle.get(program).ok_or("no such program")?.name;
+        let slot = self.free_slot().ok_or("no slot is free for another task")?;
         *self.slot_mut(slot) = Task {
             program,
             remedy,
@@ -57,12 +49,12 @@ impl Kernel {
                 task.space = Some(space);
                 task.frames = list;
                 task.state = State::Ready;
-                self.ready |= 1 << slot;
+                self.ready.insert(slot);
                 Ok(())
             }
             Err(error) => {
                 self.frames.give_back(&mut list);
-                self.slot_mut(slot).state = State::Empty;
+                self.empty(slot);
                 Err(error)
             }
         }
@@ -140,14 +132,17 @@ impl Kernel {
 
     /// Gives the memory of ended tasks back. Retired frames stay where they are.
     pub(super) fn give_back_dead(&mut self) {
-        while self.dead != 0 {
-            let slot = lowest(self.dead);
-            self.dead &= self.dead - 1;
-            let task = self.slot_mut(slot);
-            let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
-            task.space = None;
-            self.frames.give_back(&mut list);
+        while let Some(slot) = self.dead.take_lowest() {
+            self.give_back(slot);
         }
+    }
+
+    /// Gives the memory of one that never runs again back.
+    pub(super) fn give_back(&mut self, slot: u16) {
+        let task = self.slot_mut(slot);
+        let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
+        task.space = None;
+        self.frames.give_back(&mut list);
     }
 
     /// The stock of frames and heap.

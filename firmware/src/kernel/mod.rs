@@ -21,20 +21,19 @@ mod schedule;
 pub(crate) mod task;
 mod trial;
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-
 use seawall_agent::{FrameNumber, Journal, Ledger, VirtualAddress};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
+use seawall_firmware::slots::SlotSet;
 use seawall_replay::report::Note;
 
 use crate::arch::frame::Frame;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
+use crate::arch::slots::Slots;
 use crate::arch::{counter, memory, timer};
-use task::{SLOTS, State, Task};
+use task::{State, Task};
 
 /// The guest: the kernel, and the agent's books beside it.
 #[derive(Debug)]
@@ -47,6 +46,7 @@ pub(crate) struct Guest {
 /// What the boot found out, for the kernel to begin with.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    pub(crate) tasks: Slots<Task>,
     pub(crate) frames: FrameTable<'static>,
     pub(crate) bundle: Bundle<'static>,
     pub(crate) gic: Gic,
@@ -62,7 +62,7 @@ pub(crate) struct Parts {
 /// The kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    tasks: Box<[Task; SLOTS]>,
+    tasks: Slots<Task>,
     frames: FrameTable<'static>,
     bundle: Bundle<'static>,
     gic: Gic,
@@ -73,13 +73,19 @@ pub(crate) struct Kernel {
     counting: bool,
     /// The slot that runs; 0 when none does.
     current: u16,
-    /// Slots by state: one bit each.
-    ready: u64,
-    sleeping: u64,
+    /// Slots by state.
+    ready: SlotSet,
+    sleeping: SlotSet,
+    /// No sleeper wakes before this tick.
+    next_wake: u64,
     /// Ended tasks whose memory is still to be given back.
-    dead: u64,
+    dead: SlotSet,
     /// Ended tasks that are to be started again.
-    again: u64,
+    again: SlotSet,
+    /// Slots that were used, and are free.
+    free: SlotSet,
+    /// Tasks that report progress.
+    counting_tasks: SlotSet,
     /// Tasks whose end is waited for.
     awaited: u32,
     /// Aborts so far.
@@ -110,7 +116,7 @@ impl Guest {
             memory::clear_frame(page);
         }
         let kernel = Kernel {
-            tasks: slots(),
+            tasks: parts.tasks,
             frames,
             bundle: parts.bundle,
             gic: parts.gic,
@@ -120,10 +126,13 @@ impl Guest {
             pfar: parts.pfar,
             counting: parts.counting,
             current: 0,
-            ready: 0,
-            sleeping: 0,
-            dead: 0,
-            again: 0,
+            ready: SlotSet::EMPTY,
+            sleeping: SlotSet::EMPTY,
+            next_wake: u64::MAX,
+            dead: SlotSet::EMPTY,
+            again: SlotSet::EMPTY,
+            free: SlotSet::EMPTY,
+            counting_tasks: SlotSet::EMPTY,
             awaited: 0,
             aborts: 0,
             unsaid: [console::Saying::NOTHING; 8],
@@ -175,9 +184,7 @@ impl Guest {
     }
 
     fn note_start(&mut self, slot: u16) {
-        let Some(task) = self.kernel.tasks.get(usize::from(slot)) else {
-            return;
-        };
+        let task = self.kernel.slot(slot);
         let note = Note::Started {
             task: slot,
             program: task.name,
@@ -187,46 +194,43 @@ impl Guest {
     }
 }
 
-/// Free slots, made in the heap: as one value they would not fit on the stack.
-fn slots() -> Box<[Task; SLOTS]> {
-    let slots: Vec<Task> = (0..SLOTS).map(|_| Task::EMPTY).collect();
-    match slots.into_boxed_slice().try_into() {
-        Ok(slots) => slots,
-        Err(_) => unreachable!("as many were made as there are slots"),
-    }
-}
-
 impl Kernel {
-    /// The place of a slot. A slot is below [`SLOTS`] wherever one comes from; the mask is for the compiler, which then
-    /// needs no check on the way of an abort.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the mask keeps the index below the length"
-    )]
+    /// The place of a slot; that of nobody where there is none, so that nothing is checked on the way of an abort.
     #[inline(always)]
     fn slot(&self, slot: u16) -> &Task {
-        &self.tasks[usize::from(slot) % SLOTS]
+        self.tasks.slot(slot)
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the mask keeps the index below the length"
-    )]
     #[inline(always)]
     fn slot_mut(&mut self, slot: u16) -> &mut Task {
-        &mut self.tasks[usize::from(slot) % SLOTS]
+        self.tasks.slot_mut(slot)
     }
 
     /// The task in a slot, if there is one; for slots that come from outside.
     fn task(&self, slot: u16) -> Option<&Task> {
-        self.tasks
-            .get(usize::from(slot))
-            .filter(|task| task.state != State::Empty)
+        Some(self.tasks.slot(slot)).filter(|task| task.state != State::Empty)
     }
 
     fn task_mut(&mut self, slot: u16) -> Option<&mut Task> {
-        self.tasks
-            .get_mut(usize::from(slot))
-            .filter(|task| task.state != State::Empty)
+        Some(self.tasks.slot_mut(slot)).filter(|task| task.state != State::Empty)
+    }
+
+    /// A slot for another task: the lowest that is free, or one that was never used.
+    fn free_slot(&mut self) -> Option<u16> {
+        self.free.take_lowest().or_else(|| self.tasks.make(Task::EMPTY))
+    }
+
+    /// Its end is not waited for any more, for it never comes.
+    fn forgo(&mut self, slot: u16) {
+        if !self.slot(slot).background {
+            self.awaited = self.awaited.saturating_sub(1);
+        }
+    }
+
+    /// Nobody is in this slot any more.
+    fn empty(&mut self, slot: u16) {
+        self.slot_mut(slot).state = State::Empty;
+        self.counting_tasks.remove(slot);
+        self.free.insert(slot);
     }
 }

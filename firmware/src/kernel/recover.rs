@@ -46,7 +46,7 @@ impl Guest {
     fn after(&mut self, taken: &Snapshot, outcome: Option<Outcome>) -> *mut Frame {
         match outcome {
             Some(Outcome::Resume | Outcome::CopyFailed) => self.leave(),
-            Some(Outcome::Reschedule) => self.next(),
+            Some(Outcome::Reschedule) => self.next_at_once(),
             Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
             None => {
                 let class = u32::from(Esr(taken.esr).class().bits());
@@ -227,13 +227,13 @@ impl engine::Kernel for Kernel {
     fn kill(&mut self, task: TaskId) {
         self.charge(task);
         self.end_task(task.0, TaskState::Killed);
-        self.dead |= bit(task.0);
+        self.dead.insert(task.0);
     }
 
     #[inline(always)]
     fn isolate(&mut self, task: TaskId) {
         self.charge(task);
-        self.end_task(task.0, TaskState::Isolated);
+        self.end_task_seldom(task.0, TaskState::Isolated);
     }
 
     #[inline(always)]
@@ -241,10 +241,10 @@ impl engine::Kernel for Kernel {
         self.charge(task);
         // Its end is still waited for: it is the restarted task that will bring it.
         let awaited = self.awaited;
-        self.end_task(task.0, TaskState::Killed);
+        self.end_task_seldom(task.0, TaskState::Killed);
         self.awaited = awaited;
-        self.dead |= bit(task.0);
-        self.again |= bit(task.0);
+        self.dead.insert(task.0);
+        self.again.insert(task.0);
         let task = self.slot_mut(task.0);
         task.restarts = task.restarts.saturating_add(1);
     }
@@ -264,27 +264,29 @@ impl engine::Kernel for Kernel {
     }
 }
 
-/// A slot's bit.
-#[inline]
-const fn bit(slot: u16) -> u64 {
-    1_u64.wrapping_shl(slot as u32)
-}
-
 impl Kernel {
-    #[inline]
+    #[inline(always)]
     fn charge(&mut self, task: TaskId) {
         let task = self.slot_mut(task.0);
         task.charged = task.charged.wrapping_add(1);
     }
 
+    /// The same as [`Self::end_task`], for where it costs less to go there.
+    #[inline(never)]
+    pub(super) fn end_task_seldom(&mut self, slot: u16, state: TaskState) {
+        self.end_task(slot, state);
+    }
+
     /// A task never runs again: its turns, its translations and whoever waits for it know at once. Its memory is given
     /// back later, by whom it is decided.
-    #[inline]
-    pub(super) fn end_task(&mut self, slot: u16, state: TaskState) {
-        self.ready &= !bit(slot);
-        self.sleeping &= !bit(slot);
+    #[inline(always)]
+    fn end_task(&mut self, slot: u16, state: TaskState) {
+        self.ready.remove(slot);
         let (nothing, current) = (self.nothing, self.current);
-        let task = self.slot_mut(slot);
+        let task = self.tasks.slot_mut(slot);
+        if let State::Sleeping(_) = task.state {
+            self.sleeping.remove(slot);
+        }
         task.state = State::Ended(state);
         if let Some(space) = task.space {
             space.end(nothing);
@@ -292,25 +294,27 @@ impl Kernel {
         if slot == current {
             // Its registers stay in its frame, and its stack pointer too, for inspection.
             task.stack = registers::task_stack();
-        }
-        let (parent, background) = (task.parent, task.background);
-        if slot == current {
             self.current = 0;
         }
-        if !background {
+        if !task.background {
             self.awaited = self.awaited.wrapping_sub(1);
         }
-        if self.slot(parent).state == State::Waiting(slot) {
-            self.wake(parent);
+        if task.waited_for {
+            let parent = task.parent;
+            self.wake(parent, slot);
         }
     }
 
-    /// Whoever waited for an end asks again: its call is repeated, and finds the end.
-    fn wake(&mut self, slot: u16) {
+    /// Whoever waits for an end asks again: its call is repeated, and finds the end.
+    #[inline(never)]
+    fn wake(&mut self, slot: u16, ended: u16) {
         let waiting = self.slot_mut(slot);
-        waiting.state = State::Ready;
-        waiting.frame.elr = waiting.frame.elr.wrapping_sub(4);
-        self.ready |= bit(slot);
+        // It may itself have ended by now.
+        if waiting.state == State::Waiting(ended) {
+            waiting.state = State::Ready;
+            waiting.frame.elr = waiting.frame.elr.wrapping_sub(4);
+            self.ready.insert(slot);
+        }
     }
 
     /// Keeps what is to be printed of a verdict for when there is time.

@@ -9,13 +9,10 @@ use seawall_replay::report::{TaskReport, TaskState};
 use crate::arch::frame::Frame;
 use crate::arch::space::Space;
 
-/// Slots for tasks; slot 0 is nobody's.
-pub(crate) const SLOTS: usize = 64;
-
 /// What a task is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
-    /// The slot is free.
+    /// The slot is free. So is slot 0 forever, which is nobody's.
     Empty,
     /// It runs when its turn comes.
     Ready,
@@ -43,6 +40,8 @@ pub(crate) struct Task {
     pub(crate) name: Name,
     /// Who started it; 0 when the boot did.
     pub(crate) parent: u16,
+    /// Who started it waits for its end.
+    pub(crate) waited_for: bool,
     /// Nobody waits for its end.
     pub(crate) background: bool,
     /// It reports progress, and the guest's end waits for more of it after the last abort.
@@ -68,6 +67,7 @@ impl Task {
         program: 0,
         name: [0; 16],
         parent: 0,
+        waited_for: false,
         background: false,
         counts: false,
         progress: 0,
