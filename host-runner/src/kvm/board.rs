@@ -3,7 +3,6 @@
 //! Each access is answered in full: every address, width and value has a meaning, at the least that nothing is there.
 //! The board holds no machine state and asks KVM for nothing; what has to be done comes out as an [`Answer`].
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use seawall_replay::port::{self, Announcement};
 use seawall_replay::transcript::{Event, What};
 
 use super::pl011::{self, Pl011};
+use super::table::{Table, pages_of};
 use super::uapi::ArmSea;
 use crate::backend::Limits;
 use crate::budget::{Account, Budget, Passed};
@@ -84,7 +84,7 @@ pub(crate) struct Board {
     events_limit: usize,
     events_lost: u64,
     // Those that something was done to.
-    pages: BTreeMap<u64, Cause>,
+    pages: Table<Cause>,
     journal: Option<Range<u64>>,
     // The step that saves, if one has fired and waits; and whether it waits no longer.
     save: Option<Save>,
@@ -113,6 +113,7 @@ impl Board {
         // All of it is written once, so that it is there: what a guest does does not make the runner grow.
         let mut events = vec![Event::of(What::Announced); events_limit];
         events.clear();
+        let room = pages_of(&plan, &memory);
         Self {
             memory,
             uart: Pl011::new(limits.console_bytes),
@@ -120,7 +121,7 @@ impl Board {
             events,
             events_limit,
             events_lost: 0,
-            pages: BTreeMap::new(),
+            pages: Table::with_room(room, Cause::ANY),
             journal: None,
             save: None,
             save_due: false,
@@ -314,7 +315,7 @@ impl Board {
 
     /// The page of this cause is as it was again.
     pub(crate) fn mended(&mut self, cause: Cause) {
-        self.pages.remove(&cause.page());
+        self.pages.remove(cause.page());
         self.note(Event {
             ipa: cause.page(),
             ..event(What::Mended, cause)
@@ -334,7 +335,7 @@ impl Board {
         let blank = Event::of(What::KeptOut);
         let of_page = self
             .pages
-            .get(&page)
+            .get(page)
             .map_or(blank, |cause| event(What::KeptOut, *cause));
         self.note(Event { ipa: page, ..of_page });
     }
@@ -347,7 +348,7 @@ impl Board {
     /// The guest's access left it as an abort that the host took; `page`, where it is known.
     pub(crate) fn host_abort(&mut self, sea: ArmSea, page: Option<u64>) {
         let blank = Event::of(What::HostAbort);
-        let of_page = page.and_then(|page| self.pages.get(&page));
+        let of_page = page.and_then(|page| self.pages.get(page));
         self.note(Event {
             ipa: page.unwrap_or(0),
             syndrome: sea.esr,
@@ -357,7 +358,7 @@ impl Board {
     }
 
     fn changed(&mut self, what: What, cause: Cause) {
-        self.pages.entry(cause.page()).or_insert(cause);
+        self.pages.insert_new(cause.page(), cause);
         self.note(Event {
             ipa: cause.page(),
             ..event(what, cause)
@@ -402,7 +403,7 @@ impl Board {
 
     /// The SError that is to come with the abort of an access to this page, and for which announcement.
     pub(crate) fn beside(&mut self, ipa: u64) -> Option<(Cause, u32)> {
-        let cause = *self.pages.get(&(ipa & !0xfff))?;
+        let cause = *self.pages.get(ipa & !0xfff)?;
         Some((cause, self.port.beside(cause.step)?))
     }
 
@@ -416,7 +417,7 @@ impl Board {
         let blank = Event::of(What::Delivered);
         let of_page = self
             .pages
-            .get(&page)
+            .get(page)
             .map_or(blank, |cause| event(What::Delivered, *cause));
         self.note(Event {
             ipa,

@@ -14,6 +14,7 @@ use super::board::{Board, PORT, UART};
 use super::errands::Errands;
 use super::later::Later;
 use super::memory::{self, Memory};
+use super::table::pages_of;
 use super::uapi::{KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_SEA_TO_USER, Register};
 use super::{host::Abilities, registers, state, unusual};
 use crate::backend::{Missing, Request};
@@ -189,7 +190,11 @@ impl Bare {
         if abilities.coalesced {
             coalesce(&vm, &mut vcpu).map_err(failed("coalescing the console"))?;
         }
-        let memory = Memory::new(vm, request.memory_bytes, abilities.slots, layout)?;
+        let pages = pages_of(
+            &request.plan,
+            &(memory::BASE..memory::BASE.saturating_add(request.memory_bytes)),
+        );
+        let memory = Memory::new(vm, request.memory_bytes, abilities.slots, pages, layout)?;
         Ok(Self { vcpu, gic, memory })
     }
 }

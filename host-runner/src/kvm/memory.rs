@@ -1,7 +1,6 @@
 //! The guest's memory: mapped once, given to KVM in slots.
 #![expect(unsafe_code, reason = "KVM is told addresses of this process's memory")]
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 
@@ -14,6 +13,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 use super::own::OwnMemory;
 use super::poison::{self, Offline, Userfault};
 use super::slots::{Change, Layout, NoSlotLeft, PAGE, Slot};
+use super::table::Table;
 use super::uapi::KVM_MEM_READONLY;
 use crate::saved::{self, PoisonedBy};
 
@@ -32,11 +32,11 @@ pub(super) struct Memory {
     mapping: GuestMemoryMmap,
     layout: Layout,
     // Pages whose host memory must not be touched any more.
-    pub(super) poisoned: BTreeMap<u64, PoisonedBy>,
+    pub(super) poisoned: Table<PoisonedBy>,
     userfault: Option<Userfault>,
     offline: Option<Offline>,
     // Holes whose accesses are told as BUS_OBJERR; whether the signal says where.
-    told_by_signal: BTreeMap<u64, bool>,
+    told_by_signal: Table<bool>,
     own: Option<OwnMemory>,
 }
 
@@ -53,7 +53,8 @@ fn lay_out(layout: &mut Layout, saved: &saved::Layout) -> Result<(), NoSlotLeft>
 }
 
 impl Memory {
-    /// Maps memory and gives it to the VM, laid out as it was saved if it was.
+    /// Maps memory and gives it to the VM, laid out as it was saved if it was. The books have room for so many `pages` that
+    /// something is done to.
     ///
     /// # Errors
     /// What went wrong, for people.
@@ -61,6 +62,7 @@ impl Memory {
         vm: VmFd,
         bytes: u64,
         slots: u32,
+        pages: usize,
         saved: Option<&saved::Layout>,
     ) -> Result<Self, String> {
         let length = usize::try_from(bytes).map_err(|_| format!("{bytes} bytes of memory are too many"))?;
@@ -73,13 +75,16 @@ impl Memory {
         let mapping = GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), length)])
             .map_err(|error| format!("{bytes} bytes of memory cannot be mapped: {error}"))?;
         let mut layout = Layout::new(BASE..end, slots).map_err(|error| error.to_string())?;
-        let mut poisoned = BTreeMap::new();
+        let mut poisoned = Table::with_room(pages, PoisonedBy::Host);
         if let Some(saved) = saved {
             // KVM is told of the outcome alone. The poison stayed behind on the other host; that its pages are out of
             // use did not.
-            poisoned.extend(saved.poisoned.iter().copied());
+            for (page, by) in &saved.poisoned {
+                poisoned.insert(*page, *by);
+            }
             lay_out(&mut layout, saved).map_err(|error| error.to_string())?;
         }
+        layout.make_room(pages);
         let memory = Self {
             vm,
             mapping,
@@ -87,7 +92,7 @@ impl Memory {
             poisoned,
             userfault: None,
             offline: None,
-            told_by_signal: BTreeMap::new(),
+            told_by_signal: Table::with_room(pages, true),
             // Without it nothing can be saved, and all else works.
             own: OwnMemory::open().ok(),
         };
@@ -125,7 +130,7 @@ impl Memory {
     /// # Errors
     /// What went wrong, for people; the guest cannot go on then.
     pub(super) fn mend(&mut self, page: u64) -> Result<bool, String> {
-        if self.poisoned.contains_key(&page) {
+        if self.poisoned.get(page).is_some() {
             return Ok(false);
         }
         let changes = self.layout.close(page);
@@ -140,7 +145,7 @@ impl Memory {
     /// What went wrong, for people; the guest cannot go on then.
     pub(super) fn keep_out(&mut self, page: u64) -> Result<bool, String> {
         // Its memory may be poisoned by others than this runner too. What is a hole is mended no more.
-        self.poisoned.entry(page).or_insert(PoisonedBy::Host);
+        self.poisoned.insert_new(page, PoisonedBy::Host);
         match self.layout.open(page) {
             Ok(changes) if !changes.is_empty() => self.change(Ok(changes)).map(|()| true),
             Ok(_) | Err(NoSlotLeft(_)) => Ok(false),
@@ -227,7 +232,7 @@ impl Memory {
     /// the signal does not say.
     pub(super) fn told_by_signal(&self, ipa: u64) -> Option<usize> {
         let page = ipa & !(PAGE - 1);
-        let addressed = *self.told_by_signal.get(&page)?;
+        let addressed = *self.told_by_signal.get(page)?;
         let host = self.mapping.get_host_address(GuestAddress(page)).ok()?;
         Some(if addressed { host.addr() } else { 0 })
     }
@@ -308,7 +313,7 @@ impl Memory {
         let range = self.range();
         let end = start.saturating_add(1_u64.checked_shl(shift.into()).unwrap_or(u64::MAX));
         for page in ((start & !(PAGE - 1)).max(range.start)..end.min(range.end)).step_by(PAGE_BYTES) {
-            self.poisoned.entry(page).or_insert(PoisonedBy::Host);
+            self.poisoned.insert_new(page, PoisonedBy::Host);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The `kvm` backend: the guest under real KVM on an arm64 host.
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
-//! and transcript), `slots` (memory), `events` (what may be injected when), `arguments` (what a kernel says to the same),
+//! and transcript), `slots` (memory), `table` (books that do not grow), `events` (what may be injected when), `arguments` (what a kernel says to the same),
 //! `sea` (the aborts that the host takes), `rules` (how registers are restored).
 //! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `own` (memory read past poison),
 //! `thread` (what runs it), `vcpu` (how it is answered), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
@@ -37,6 +37,8 @@ mod sea;
 mod sigbus;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod slots;
+#[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
+mod table;
 #[cfg(any(test, target_os = "linux"))]
 #[cfg_attr(
     not(all(target_arch = "aarch64", target_os = "linux")),

@@ -14,8 +14,13 @@
 //!
 //! Plain arithmetic, tested on every host; `memory` tells KVM.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+use super::table::Table;
+
+mod cut;
+
+use cut::Cut;
 
 /// Bytes of a page.
 pub(crate) const PAGE: u64 = 0x1000;
@@ -23,6 +28,9 @@ pub(crate) const PAGE: u64 = 0x1000;
 const BLOCK: u64 = 64 << 20;
 /// A slot of no more than this many bytes is cut into just two parts.
 const LEAF: u64 = 16 * PAGE;
+/// Slots that a page brings at most: its block is halved down to a leaf, and that is cut in two, or in three with the
+/// page.
+const MOST_FOR_A_PAGE: usize = (BLOCK / LEAF).ilog2() as usize + 3;
 
 /// Pages that follow each other, given to KVM under one number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,9 +71,9 @@ impl core::fmt::Display for NoSlotLeft {
 pub(crate) struct Layout {
     memory: Range<u64>,
     // By their first byte.
-    slots: BTreeMap<u64, Slot>,
+    slots: Table<Slot>,
     // Pages that are holes, or read-only.
-    cut: BTreeSet<u64>,
+    cut: Cut,
     limit: u32,
     // Numbers that were used and are free again, and the first that never was.
     freed: Vec<u32>,
@@ -80,8 +88,8 @@ impl Layout {
     pub(crate) fn new(memory: Range<u64>, limit: u32) -> Result<Self, NoSlotLeft> {
         let mut layout = Self {
             memory: memory.clone(),
-            slots: BTreeMap::new(),
-            cut: BTreeSet::new(),
+            slots: Table::new(),
+            cut: Cut::none(&memory),
             limit,
             freed: Vec::new(),
             next: 0,
@@ -97,9 +105,27 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Has room for so many more pages to be cut out, as far as the limit allows, so that the books about them take no
+    /// memory later.
+    pub(crate) fn make_room(&mut self, pages: usize) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = pages
+            .saturating_mul(MOST_FOR_A_PAGE)
+            .min(limit.saturating_sub(self.slots.len()));
+        let anything = Slot {
+            id: u32::MAX,
+            range: 0..0,
+            read_only: false,
+        };
+        self.slots.make_room(more, anything);
+        let freed = self.freed.len();
+        self.freed.resize(freed.saturating_add(more), u32::MAX);
+        self.freed.truncate(freed);
+    }
+
     /// The slots, by address.
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.values()
+        self.slots.iter().map(|(_, slot)| slot)
     }
 
     /// The memory, holes and all.
@@ -121,7 +147,7 @@ impl Layout {
     /// # Errors
     /// [`NoSlotLeft`]; nothing has changed then.
     pub(crate) fn protect(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
-        if self.slots.get(&page).is_some_and(|slot| slot.read_only) {
+        if self.slots.get(page).is_some_and(|slot| slot.read_only) {
             return Ok(Vec::new());
         }
         self.cut(page, true)
@@ -133,13 +159,13 @@ impl Layout {
     /// # Errors
     /// [`NoSlotLeft`]; nothing has changed then.
     pub(crate) fn close(&mut self, page: u64) -> Result<Vec<Change>, NoSlotLeft> {
-        if !self.cut.contains(&page) {
+        if !self.cut.contains(page) {
             return Ok(Vec::new());
         }
         let mut range = self.whole_around(page);
         // Slots that were cut when there were few left are of no size in particular; they go as a whole.
         let reaches = |slot: &&Slot| !slot.read_only || slot.range.start == page;
-        let before = self.slots.range(..range.start).next_back();
+        let before = self.slots.range(0..range.start).next_back();
         let reaching = before.filter(|(_, slot)| slot.range.end > range.start);
         let inside = self.slots.range(range.clone());
         let old: Vec<Slot> = reaching
@@ -157,10 +183,10 @@ impl Layout {
         if self.slots.len() - old.len() >= room {
             return Err(NoSlotLeft(self.limit));
         }
-        self.cut.remove(&page);
+        self.cut.remove(page);
         let mut changes = Vec::new();
         for slot in old {
-            self.slots.remove(&slot.range.start);
+            self.slots.remove(slot.range.start);
             self.freed.push(slot.id);
             changes.push(Change::Remove(slot));
         }
@@ -174,13 +200,15 @@ impl Layout {
         let from_start = page - self.memory.start;
         let block_start = self.memory.start + from_start / BLOCK * BLOCK;
         let block = block_start..self.memory.end.min(block_start + BLOCK);
-        let is_whole = |part: &Range<u64>| self.cut.range(part.clone()).all(|cut| *cut == page);
+        let is_whole = |part: &Range<u64>| {
+            self.cut.last(part.start..page).is_none() && self.cut.first(page + PAGE..part.end).is_none()
+        };
         let leaf = window(&block, page, LEAF);
         if !is_whole(&leaf) {
-            let before = self.cut.range(leaf.start..page).next_back();
-            let behind = self.cut.range(page + PAGE..leaf.end).next();
+            let before = self.cut.last(leaf.start..page);
+            let behind = self.cut.first(page + PAGE..leaf.end);
             let start = before.map_or(leaf.start, |before| before + PAGE);
-            return start..behind.copied().unwrap_or(leaf.end);
+            return start..behind.unwrap_or(leaf.end);
         }
         let mut whole = leaf;
         let mut bytes = LEAF;
@@ -199,7 +227,7 @@ impl Layout {
     fn cut(&mut self, page: u64, kept: bool) -> Result<Vec<Change>, NoSlotLeft> {
         let around = self
             .slots
-            .range(..=page)
+            .range(0..page + 1)
             .next_back()
             .map(|(_, slot)| slot.clone());
         let Some(slot) = around.filter(|slot| slot.range.contains(&page)) else {
@@ -213,7 +241,7 @@ impl Layout {
             .or_else(|| Some(sides(&slot.range, page)).filter(room))
             .ok_or(NoSlotLeft(self.limit))?;
         self.cut.insert(page);
-        self.slots.remove(&slot.range.start);
+        self.slots.remove(slot.range.start);
         self.freed.push(slot.id);
         let mut changes = vec![Change::Remove(slot)];
         changes.extend(parts.into_iter().map(|range| Change::Add(self.add(range, false))));

@@ -1,6 +1,5 @@
 //! The board and its transcript, as they are saved and as they go on.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use seawall_replay::IntermediateAddress;
@@ -13,6 +12,18 @@ use super::{Board, Cause, JOURNAL_LIMIT, event};
 use crate::backend::Limits;
 use crate::kvm::pl011::Pl011;
 use crate::saved;
+
+impl Cause {
+    /// None in particular: a table is written with it.
+    pub(super) const ANY: Self = Self {
+        step: u16::MAX,
+        announcement: Announcement {
+            task: 0,
+            number: 0,
+            page: IntermediateAddress(0),
+        },
+    };
+}
 
 impl Board {
     /// Whether the machine is to be saved now; the guest stands where it last left.
@@ -47,7 +58,7 @@ impl Board {
             pages: self
                 .pages
                 .iter()
-                .map(|(page, cause)| (*page, cause.step, cause.announcement.to_word()))
+                .map(|(page, cause)| (page, cause.step, cause.announcement.to_word()))
                 .collect(),
         }
     }
@@ -84,27 +95,19 @@ impl Board {
         if journal.as_ref().is_some_and(|range| !fits(range)) {
             return Err("the journal lies outside of memory".into());
         }
-        let pages: BTreeMap<u64, Cause> = from
-            .pages
-            .iter()
-            .map(|(page, step, word)| {
-                let announcement = Announcement::from_word(*word);
-                (
-                    *page,
-                    Cause {
-                        step: *step,
-                        announcement,
-                    },
-                )
-            })
-            .collect();
         let mut board = Self::new(memory, plan, limits);
         board.events.extend(&saved.transcript);
+        for (page, step, word) in &from.pages {
+            let cause = Cause {
+                step: *step,
+                announcement: Announcement::from_word(*word),
+            };
+            board.pages.insert(*page, cause);
+        }
         let mut board = Self {
-            uart: Pl011::restored(limits.console_bytes, from.uart, from.console.clone()),
+            uart: Pl011::restored(limits.console_bytes, from.uart, &from.console),
             port,
             events_lost: saved.events_lost,
-            pages,
             journal,
             ..board
         };

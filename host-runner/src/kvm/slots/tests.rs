@@ -1,5 +1,7 @@
 //! Layouts, held against what KVM was told and against what is cut out of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -225,4 +227,28 @@ fn pages_that_are_given_back_are_joined_step_by_step() {
     layout.close(far).unwrap();
     assert_eq!(shape(&layout), [(memory, false)]);
     assert_eq!(layout.close(far), Ok(Vec::new()), "it is back already");
+}
+
+#[test]
+fn books_about_as_many_pages_as_there_is_room_for_take_no_memory_later() {
+    let mut layout = Layout::new(BASE..BASE + (1 << 30), 32_764).unwrap();
+    layout.make_room(1000);
+    let room = |layout: &Layout| (layout.slots.room(), layout.freed.capacity());
+    let (before, mut state) = (room(&layout), 1_u64);
+    // Far apart, so that each cuts a large slot; every third is given back, every other kept as a page of its own.
+    for number in 0..1000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let page = BASE + ((state >> 33) % (1 << 18)) * PAGE;
+        match number % 3 {
+            0 => layout.open(page).map(|_| ()),
+            1 => layout.protect(page).map(|_| ()),
+            _ => layout.open(page).and_then(|_| layout.close(page)).map(|_| ()),
+        }
+        .unwrap();
+    }
+    assert!(layout.slots.len() > 3000, "{}", layout.slots.len());
+    assert_eq!(room(&layout), before);
+    // More than the host has slots are never written.
+    layout.make_room(usize::MAX);
+    assert_eq!(layout.slots.room(), 32_764);
 }

@@ -146,7 +146,7 @@ fn layout(memory: &Memory) -> Layout {
     Layout {
         holes,
         read_only,
-        poisoned: memory.poisoned.iter().map(|(page, by)| (*page, *by)).collect(),
+        poisoned: memory.poisoned.iter().map(|(page, by)| (page, *by)).collect(),
     }
 }
 
