@@ -54,10 +54,16 @@ macro_rules! page {
     (APART: $page:expr) => {
         $crate::page!(@ ".apart", $page);
     };
+    (PAGES: $pages:expr) => {
+        $crate::page!(@ ".pages", $pages, [$crate::Page; 2]);
+    };
     (@ $section:literal, $page:expr) => {
+        $crate::page!(@ $section, $page, $crate::Page);
+    };
+    (@ $section:literal, $page:expr, $type:ty) => {
         #[used]
         #[unsafe(link_section = $section)]
-        static mut PAGE: $crate::Page = $page;
+        static mut PAGE: $type = $page;
     };
 }
 
@@ -159,6 +165,8 @@ impl Page {
 pub const TARGET: u64 = 0x5000_0000;
 /// Address of the page in `.target_text`.
 pub const TARGET_TEXT: u64 = 0x5000_1000;
+/// Address of the two pages in `.pages`.
+pub const PAGES: u64 = 0x5000_2000;
 /// Address of the page in `.lone`.
 pub const LONE: u64 = 0x6000_0000;
 /// Address of the page in `.apart`, which has 2 MiB of memory of its own.
@@ -172,6 +180,24 @@ pub fn load(address: u64) -> u64 {
     // SAFETY: callers give an address inside one of their own pages.
     unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly)) };
     value
+}
+
+/// Loads a byte by one LDRB.
+pub fn load_byte(address: u64) -> u8 {
+    let value: u32;
+    // SAFETY: callers give an address inside one of their own pages.
+    unsafe { asm!("ldrb {:w}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly)) };
+    value.to_le_bytes()[0]
+}
+
+/// Loads sixteen bytes by one LDP.
+pub fn load_pair(address: u64) -> (u64, u64) {
+    let (low, high);
+    // SAFETY: callers give an address inside their own pages.
+    unsafe {
+        asm!("ldp {}, {}, [{}]", out(reg) low, out(reg) high, in(reg) address, options(nostack, readonly))
+    };
+    (low, high)
 }
 
 /// Calls the function of no argument at an address in one of the program's pages of text: what it leaves in x0.

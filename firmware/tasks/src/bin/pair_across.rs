@@ -1,0 +1,14 @@
+//! Loads a pair of registers, the first from a sound page and the second from one that a replayer may have poisoned.
+#![no_std]
+#![no_main]
+
+use seawall_tasks::{PAGES, Page, What, checkpoint, load_pair};
+
+seawall_tasks::page!(PAGES: [Page::zeroed(), Page::zeroed()]);
+seawall_tasks::program!(main);
+
+fn main(_: u64, _: bool) -> u64 {
+    checkpoint(1, PAGES + 0x1000, What::Page);
+    let (low, high) = load_pair(PAGES + 0xff8);
+    low | high
+}
