@@ -8,7 +8,8 @@
 //! # Embedding it
 //!
 //! 1. Give it memory: words for a [`Journal`] and slots for a [`Ledger`].
-//! 2. Implement [`Kernel`]: seven questions about who maps what, and five actions.
+//! 2. Implement [`Kernel`]: seven questions about who maps what, and five actions. Healing
+//!    pages and telling a task's own handler are hooks that may be left out.
 //! 3. Choose a [`Policy`]. [`ByRule`] gives each task the remedy that its owner asked for.
 //! 4. In the vectors, read each register once, first of all, into a [`Snapshot`]. At every entry from EL0 run an `ESB`,
 //!    and if `DISR_EL1.A` is set, make a snapshot with [`Cause::Deferred`] of that.
@@ -78,10 +79,10 @@
 //!     entered: 1_000,
 //!     time: 0,
 //! };
-//! if let Some(verdict) = judge(&snapshot, &kernel, &ByRule) {
+//! if let Some(mut verdict) = judge(&snapshot, &kernel, &ByRule) {
 //!     assert_eq!(verdict.severity, Severity::Recoverable);
 //!     assert_eq!(verdict.charged, Some(TaskId(7)));
-//!     let outcome = apply(&verdict, &snapshot, &mut kernel, &mut ledger, &mut journal);
+//!     let outcome = apply(&mut verdict, &snapshot, &mut kernel, &mut ledger, &mut journal);
 //!     assert_eq!(outcome, Outcome::Reschedule);
 //! }
 //! assert!(!kernel.alive);
@@ -119,7 +120,10 @@ pub mod severity;
 pub mod syndrome;
 
 pub use address::{FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
-pub use engine::{Cause, FrameOwner, Kernel, Level, Outcome, Rule, Running, Snapshot, Verdict, apply, judge};
+pub use engine::{
+    Cause, FrameOwner, GRANULE, Handler, Kernel, Level, Notice, Outcome, Rule, Running, Snapshot, Verdict,
+    apply, judge,
+};
 pub use explain::{Explanation, explain, explain_disr};
 pub use journal::{AbortRecord, Flags, Journal, JournalError};
 pub use ledger::{Ledger, LedgerError, Recorded};

@@ -1,19 +1,22 @@
 //! Policies: what to do about an error. A policy chooses; the floor below it does not bend.
 
-use crate::engine::{Cause, FrameOwner, Rule};
+use crate::engine::{Cause, FrameOwner, Handler, Rule};
 use crate::{Origin, Severity};
 
-/// What is to be done, mildest first: the ladder. The numbers are part of the journal's format; 1 is kept for healing
-/// a page and 3 for a signal to a task that asked for one, so that the order of the numbers stays the order of the
-/// ladder.
+/// What is to be done, mildest first: the ladder. The numbers are part of the journal's format, and their order is the
+/// order of the ladder.
 #[must_use = "a decision that nobody carries out leaves the poison where it is"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Decision {
     /// The interrupted code goes on where it was.
     CarryOn = 0,
+    /// The page is had again from where it came, in another frame, and the interrupted code goes on where it was.
+    Heal = 1,
     /// The kernel's copy ends with an error for its caller; no task ends.
     FailCopy = 2,
+    /// The charged task goes on in the handler that it registered, which knows what was lost.
+    Signal = 3,
     /// The charged task begins again from its image, with fresh memory.
     Restart = 4,
     /// The charged task ends.
@@ -30,7 +33,9 @@ impl Decision {
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => Self::CarryOn,
+            1 => Self::Heal,
             2 => Self::FailCopy,
+            3 => Self::Signal,
             4 => Self::Restart,
             5 => Self::Kill,
             6 => Self::Isolate,
@@ -44,7 +49,9 @@ impl Decision {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CarryOn => "carry on",
+            Self::Heal => "heal",
             Self::FailCopy => "fail copy",
+            Self::Signal => "signal",
             Self::Restart => "restart",
             Self::Kill => "kill",
             Self::Isolate => "isolate",
@@ -66,21 +73,39 @@ pub struct Case {
     pub rule: Option<Rule>,
     /// Whose the poisoned frame is; `None` when no frame is known, or when the address was not believed.
     pub owner: Option<FrameOwner>,
+    /// The page can be had again, and the interrupted state allows that the code goes on with it.
+    pub heals: bool,
+    /// Whether the charged task wants to be told.
+    pub handler: Handler,
+    /// The interrupted instruction has runs left, though nothing was found that could be repaired.
+    pub runs_again: bool,
 }
 
 impl Case {
     /// The severity that the answer has to match.
     ///
     /// It is the syndrome's, but for one case: a *synchronous* error in restartable state. Nothing is lost, yet to run
-    /// the instruction again meets the same poison again, for ever. Until there is a remedy that heals the page, it is
-    /// no milder than recoverable. An SError in restartable state has no such loop, and carries on.
+    /// the instruction again meets the same poison again, for ever. Where the page is not healed, and where the kernel
+    /// does not count such runs ([`Kernel::runs_again`](crate::Kernel::runs_again)), it is no milder than recoverable.
+    /// An SError in restartable state has no such loop, and carries on.
     #[inline]
     #[must_use]
     pub fn effective_severity(&self) -> Severity {
         match (self.cause, self.severity) {
-            (Cause::Synchronous, Severity::Restartable) => Severity::Recoverable,
+            (Cause::Synchronous, Severity::Restartable) if !self.runs_again => Severity::Recoverable,
             (_, severity) => severity,
         }
+    }
+
+    /// Whether the charged task's handler can be told: there is one, it is not what was interrupted, and the state that
+    /// it would go back to is exact. With a table of the task's own lost its handler would meet the same poison.
+    #[inline]
+    #[must_use]
+    pub fn can_signal(&self) -> bool {
+        matches!(self.handler, Handler::Ready)
+            && self.severity <= Severity::Recoverable
+            && matches!(self.origin, Origin::Task(_) | Origin::Border(_))
+            && !matches!(self.owner, Some(FrameOwner::PageTable(_) | FrameOwner::Kernel))
     }
 }
 
@@ -100,8 +125,10 @@ pub trait Policy {
 /// - Corrected, or an SError in restartable state: carry on.
 /// - Uncontainable, from anywhere: halt. It never returns to EL0.
 /// - In the kernel's own state, or in a frame that is the kernel's: halt.
+/// - A page that can be had again, where the state is precise: heal it.
 /// - In a copy that may fail: the copy fails if the state is precise, else the kernel's own is in doubt: halt.
-/// - A task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
+/// - A task's that has a handler, if the state is precise: signal.
+/// - Any other of a task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
 #[inline]
 pub fn floor(case: &Case) -> Decision {
     match (case.effective_severity(), case.origin) {
@@ -110,7 +137,9 @@ pub fn floor(case: &Case) -> Decision {
         | (_, Origin::Kernel | Origin::Idle)
         | (Severity::Unrecoverable, Origin::KernelCopy(_)) => Decision::Halt,
         _ if matches!(case.owner, Some(FrameOwner::Kernel)) => Decision::Halt,
+        (Severity::Recoverable, _) if case.heals => Decision::Heal,
         (Severity::Recoverable, Origin::KernelCopy(_)) => Decision::FailCopy,
+        (Severity::Recoverable, _) if case.can_signal() => Decision::Signal,
         (
             Severity::Recoverable | Severity::Unrecoverable,
             Origin::Task(_) | Origin::Walk(_) | Origin::Border(_),
@@ -118,20 +147,24 @@ pub fn floor(case: &Case) -> Decision {
     }
 }
 
-/// Makes a wish into what will be done: not milder than `floor`, and possible. A copy can only fail where there is one,
-/// and only a charged task can be ended.
+/// Makes a wish into what will be done: not milder than `floor`, and possible. A page is healed only where it can be, a
+/// copy can only fail where there is one, only a handler that is there is told, and only a charged task can be ended.
 #[inline]
 pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
     let raised = wish.max(floor);
     match (raised, case.origin) {
         (Decision::CarryOn | Decision::Halt, _) | (Decision::FailCopy, Origin::KernelCopy(_)) => raised,
+        (Decision::Heal, _) if case.heals => raised,
+        (Decision::Heal, Origin::KernelCopy(_)) => Decision::FailCopy,
         (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
-        (Decision::FailCopy, _) => Decision::Kill,
+        (Decision::Heal | Decision::FailCopy | Decision::Signal, _) if case.can_signal() => Decision::Signal,
+        (Decision::Heal | Decision::FailCopy | Decision::Signal, _) => Decision::Kill,
         (Decision::Restart | Decision::Kill | Decision::Isolate, _) => raised,
     }
 }
 
-/// Does what each task's owner asked for, and never more than the error calls for: the policy to start from.
+/// Does what each task's owner asked for, and never more than the error calls for: the policy to start from. A second
+/// error in a task's handler kills the task, whatever was asked for: what was to deal with errors is itself lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByRule;
 
@@ -139,13 +172,13 @@ impl Policy for ByRule {
     #[inline]
     fn decide(&self, case: &Case, floor: Decision) -> Decision {
         match floor {
-            // Whatever the task asked for, nothing has happened to it.
-            mild @ (Decision::CarryOn | Decision::FailCopy) => mild,
-            _ => match case.rule {
-                None => Decision::Halt,
-                Some(Rule::Kill | Rule::Restart { left: 0 }) => Decision::Kill,
-                Some(Rule::Isolate) => Decision::Isolate,
-                Some(Rule::Restart { .. }) => Decision::Restart,
+            // Whatever the task's owner asked for, nothing has happened to it, or what it asked for itself.
+            mild @ (Decision::CarryOn | Decision::Heal | Decision::FailCopy | Decision::Signal) => mild,
+            _ => match (case.rule, case.handler) {
+                (None, _) => Decision::Halt,
+                (Some(Rule::Kill | Rule::Restart { left: 0 }), _) | (_, Handler::Busy) => Decision::Kill,
+                (Some(Rule::Isolate), _) => Decision::Isolate,
+                (Some(Rule::Restart { .. }), _) => Decision::Restart,
             },
         }
     }

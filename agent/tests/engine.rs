@@ -71,13 +71,13 @@ fn run(
     kernel: &mut Mock,
     policy: &impl Policy,
 ) -> Option<(Verdict, Outcome, AbortRecord)> {
-    let verdict = judge(snapshot, kernel, policy)?;
+    let mut verdict = judge(snapshot, kernel, policy)?;
     assert_eq!(kernel.done, Vec::<String>::new(), "judging changes nothing");
     let mut slots = [0; 16];
     let mut ledger = Ledger::new(&mut slots).unwrap();
     let words = [const { AtomicU64::new(0) }; 48];
     let mut journal = Journal::new(&words).unwrap();
-    let outcome = apply(&verdict, snapshot, kernel, &mut ledger, &mut journal);
+    let outcome = apply(&mut verdict, snapshot, kernel, &mut ledger, &mut journal);
     let bytes = bytes(&words);
     let entries: Vec<Entry> = read(&bytes).unwrap().entries().collect();
     let [
@@ -611,14 +611,14 @@ fn record_has_all_that_came_and_what_it_cost() {
 fn frame_is_retired_once_and_again_only_when_the_ledger_cannot_tell() {
     let mut kernel = kernel();
     let at = snapshot(Cause::Synchronous, Level::El0, DATA_EL0 | 0x10);
-    let verdict = judge(&at, &kernel, &ByRule).unwrap();
+    let mut verdict = judge(&at, &kernel, &ByRule).unwrap();
     let mut slots = [0; 4];
     let mut ledger = Ledger::new(&mut slots).unwrap();
     let words = [const { AtomicU64::new(0) }; 16 + 16 * 4];
     let mut journal = Journal::new(&words).unwrap();
     for _ in 0..2 {
         assert_eq!(
-            apply(&verdict, &at, &mut kernel, &mut ledger, &mut journal),
+            apply(&mut verdict, &at, &mut kernel, &mut ledger, &mut journal),
             Outcome::Reschedule
         );
     }
@@ -627,13 +627,13 @@ fn frame_is_retired_once_and_again_only_when_the_ledger_cannot_tell() {
         let _ = ledger.record(FrameNumber(frame));
     }
     kernel.done.clear();
-    let full = Verdict {
+    let mut full = Verdict {
         frame: Some(FrameNumber(0x77)),
         ..verdict
     };
     for _ in 0..2 {
         assert_eq!(
-            apply(&full, &at, &mut kernel, &mut ledger, &mut journal),
+            apply(&mut full, &at, &mut kernel, &mut ledger, &mut journal),
             Outcome::Reschedule
         );
     }
@@ -662,50 +662,54 @@ impl Policy for Always {
 
 #[test]
 fn no_policy_goes_below_the_floor_or_asks_for_what_cannot_be_done() {
-    use Decision::{CarryOn, FailCopy, Halt, Isolate, Kill, Restart};
+    use Decision::{CarryOn, FailCopy, Halt, Heal, Isolate, Kill, Restart, Signal};
     let at = |cause, level, syndrome| snapshot(cause, level, syndrome);
     let copy = Snapshot {
         elr: IN_COPY,
         ..at(Cause::Synchronous, Level::El1, DATA_EL1 | 0x10)
     };
-    let wishes = [CarryOn, FailCopy, Restart, Kill, Isolate, Halt];
+    let wishes = [CarryOn, Heal, FailCopy, Signal, Restart, Kill, Isolate, Halt];
     for (case, expected) in [
-        // A task's recoverable abort: never resumed, and there is no copy to fail.
+        // A task's recoverable abort: never resumed; there is no copy to fail, no page to be had again and no handler.
         (
             at(Cause::Synchronous, Level::El0, DATA_EL0 | 0x10),
-            [Restart, Restart, Restart, Kill, Isolate, Halt],
+            [Restart, Restart, Restart, Restart, Restart, Kill, Isolate, Halt],
         ),
         (
             at(Cause::Synchronous, Level::El0, DATA_EL0 | 0x17),
-            [Restart, Restart, Restart, Kill, Isolate, Halt],
+            [Restart, Restart, Restart, Restart, Restart, Kill, Isolate, Halt],
         ),
         (
             at(Cause::SError, Level::El0, SERROR | 0b001 << 10 | 0x11),
-            [Restart, Restart, Restart, Kill, Isolate, Halt],
+            [Restart, Restart, Restart, Restart, Restart, Kill, Isolate, Halt],
         ),
-        // A corrected or restartable SError: a policy may be harsher, but a copy that is not there cannot fail.
+        // A corrected or restartable SError: a policy may be harsher, but what is not there is not healed,
+        // fails or is told.
         (
             at(Cause::SError, Level::El0, SERROR | 0b110 << 10 | 0x11),
-            [CarryOn, Kill, Restart, Kill, Isolate, Halt],
+            [CarryOn, Kill, Kill, Kill, Restart, Kill, Isolate, Halt],
         ),
         (
             at(Cause::Deferred, Level::El0, 1 << 31 | 0b010 << 10 | 0x11),
-            [CarryOn, Kill, Restart, Kill, Isolate, Halt],
+            [CarryOn, Kill, Kill, Kill, Restart, Kill, Isolate, Halt],
         ),
         // In the kernel there is no task to end.
         (
             at(Cause::SError, Level::El1, SERROR | 0b110 << 10 | 0x11),
-            [CarryOn, Halt, Halt, Halt, Halt, Halt],
+            [CarryOn, Halt, Halt, Halt, Halt, Halt, Halt, Halt],
         ),
-        (at(Cause::Synchronous, Level::El1, DATA_EL1 | 0x10), [Halt; 6]),
-        (copy, [FailCopy, FailCopy, Restart, Kill, Isolate, Halt]),
+        (at(Cause::Synchronous, Level::El1, DATA_EL1 | 0x10), [Halt; 8]),
+        (
+            copy,
+            [FailCopy, FailCopy, FailCopy, Kill, Restart, Kill, Isolate, Halt],
+        ),
         // Uncontainable never returns.
         (
             at(Cause::Synchronous, Level::El0, DATA_EL0 | 0b10 << 11 | 0x10),
-            [Halt; 6],
+            [Halt; 8],
         ),
-        (at(Cause::SError, Level::El0, SERROR | 0x11), [Halt; 6]),
-        (at(Cause::Deferred, Level::El0, 1 << 31 | 1 << 24), [Halt; 6]),
+        (at(Cause::SError, Level::El0, SERROR | 0x11), [Halt; 8]),
+        (at(Cause::Deferred, Level::El0, 1 << 31 | 1 << 24), [Halt; 8]),
     ] {
         let kernel = kernel();
         for (wish, expected) in wishes.into_iter().zip(expected) {
@@ -731,18 +735,29 @@ fn strict_policy_halts_on_all_but_corrected_errors() {
 fn decisions_are_ordered_as_the_ladder_and_their_numbers_stand() {
     let ladder = [
         Decision::CarryOn,
+        Decision::Heal,
         Decision::FailCopy,
+        Decision::Signal,
         Decision::Restart,
         Decision::Kill,
         Decision::Isolate,
         Decision::Halt,
     ];
     assert!(ladder.is_sorted_by(|milder, harsher| milder < harsher));
-    assert_eq!(ladder.map(|decision| decision as u8), [0, 2, 4, 5, 6, 7]);
+    assert_eq!(ladder.map(|decision| decision as u8), [0, 1, 2, 3, 4, 5, 6, 7]);
     let names = ladder.map(Decision::name);
     assert_eq!(
         names,
-        ["carry on", "fail copy", "restart", "kill", "isolate", "halt"]
+        [
+            "carry on",
+            "heal",
+            "fail copy",
+            "signal",
+            "restart",
+            "kill",
+            "isolate",
+            "halt"
+        ]
     );
 }
 

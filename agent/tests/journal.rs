@@ -109,7 +109,9 @@ fn every_value_of_a_record_is_read_as_it_was_written() {
     ];
     let decisions = [
         Decision::CarryOn,
+        Decision::Heal,
         Decision::FailCopy,
+        Decision::Signal,
         Decision::Restart,
         Decision::Kill,
         Decision::Isolate,
@@ -320,7 +322,6 @@ fn values_that_nobody_knows_are_handed_on_and_not_lost() {
     let good = bytes(&memory);
     let head = HEADER_WORDS * 8 + 8;
     // Kind, cause, level, severity, origin and decision, each one beyond what there is; a task's origin without a task.
-    let decision_unused = (head + 5, 3);
     for (at, value) in [
         (head, 2),
         (head, 0x7f),
@@ -329,7 +330,6 @@ fn values_that_nobody_knows_are_handed_on_and_not_lost() {
         (head + 3, 5),
         (head + 4, 6),
         (head + 5, 8),
-        decision_unused,
         (head + 7, 0x80),
     ] {
         let mut bytes = good.clone();

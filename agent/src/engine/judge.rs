@@ -1,10 +1,11 @@
 //! The judgement: from a snapshot and the kernel's answers to a verdict. Nothing here changes anything.
 
-use super::{Cause, FrameOwner, Kernel, Level, Running, Snapshot};
+use super::trace::{NO_TRACE, Trace, trace};
+use super::{Cause, Handler, Kernel, Level, Running, Snapshot};
 use crate::journal::Flags;
 use crate::policy::{Case, Policy, enforce, floor};
 use crate::syndrome::{Abort, Disr, Esr, SError};
-use crate::{Decision, FrameNumber, Origin, Severity, TaskId, VirtualAddress};
+use crate::{Decision, FrameNumber, FrameOwner, Origin, Severity, TaskId, VirtualAddress};
 
 /// What is known about one memory error, and what is to be done about it.
 #[must_use = "a verdict that is not applied leaves the poison where it is"]
@@ -26,6 +27,8 @@ pub struct Verdict {
     pub far: Option<VirtualAddress>,
     /// What is to be done.
     pub decision: Decision,
+    /// What is to be done where the decision is to heal, and that cannot be carried out; else the decision.
+    pub otherwise: Decision,
     /// How it was reported. A synchronous abort that `SCTLR2_ELx.EASE` sent to the SError vector is synchronous here.
     pub cause: Cause,
     /// What the record will say besides.
@@ -48,15 +51,23 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
         Some(abort) => trace(abort, finding.walk, snapshot, charged, kernel),
         None => NO_TRACE,
     };
-    let case = Case {
+    let mut case = Case {
         cause: finding.cause,
         severity: finding.severity,
         origin,
         rule: charged.map(|task| kernel.rule(task)),
         owner: trace.owner,
+        heals: false,
+        handler: charged.map_or(Handler::Absent, |task| kernel.handler(task)),
+        runs_again: runs_again(snapshot, &finding, origin, &trace, kernel),
     };
-    let mildest = floor(&case);
-    let decision = enforce(&case, mildest, policy.decide(&case, mildest));
+    let otherwise = decide(&case, policy);
+    case.heals = heals(&case, &trace, kernel);
+    let decision = if case.heals {
+        decide(&case, policy)
+    } else {
+        otherwise
+    };
     let pfar = match snapshot.pfar.is_some() && finding.has_pfar() {
         true => Flags::PFAR_VALID,
         false => Flags::NONE,
@@ -69,9 +80,45 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
         frame: trace.frame,
         far: trace.far,
         decision,
+        otherwise,
         cause: finding.cause,
         flags: trace.flags.with(pfar),
     })
+}
+
+#[inline(always)]
+fn decide(case: &Case, policy: &impl Policy) -> Decision {
+    let mildest = floor(case);
+    enforce(case, mildest, policy.decide(case, mildest))
+}
+
+/// Whether the poisoned page can be had again. A table cannot, and an imprecise state could not go on with the page.
+#[inline(always)]
+fn heals(case: &Case, trace: &Trace, kernel: &impl Kernel) -> bool {
+    let (Some(task), Some(far), Some(frame)) = (case.origin.task(), trace.far, trace.frame) else {
+        return false;
+    };
+    case.severity <= Severity::Recoverable
+        && trace.is_page()
+        && !matches!(case.owner, Some(FrameOwner::Kernel))
+        && kernel.heals(task, far.untagged(), frame)
+}
+
+/// Whether an instruction that lost nothing, and whose error has no place, may be tried once more.
+#[inline(always)]
+fn runs_again(
+    snapshot: &Snapshot,
+    finding: &Finding,
+    origin: Origin,
+    trace: &Trace,
+    kernel: &impl Kernel,
+) -> bool {
+    match (finding.cause, finding.severity, origin, trace.owner) {
+        (Cause::Synchronous, Severity::Restartable, Origin::Task(task), None) => {
+            kernel.runs_again(task, VirtualAddress(snapshot.elr))
+        }
+        _ => false,
+    }
 }
 
 /// What the syndrome alone says.
@@ -166,90 +213,5 @@ const fn at_el1(running: Running) -> Origin {
     match running {
         Running::Task(_) => Origin::Kernel,
         Running::Idle => Origin::Idle,
-    }
-}
-
-/// Where the poison lies, as far as it can be told.
-struct Trace {
-    far: Option<VirtualAddress>,
-    frame: Option<FrameNumber>,
-    owner: Option<FrameOwner>,
-    flags: Flags,
-}
-
-const NO_TRACE: Trace = Trace {
-    far: None,
-    frame: None,
-    owner: None,
-    flags: Flags::NONE,
-};
-
-/// Follows the address of a synchronous abort to a frame.
-///
-/// A FAR that the syndrome calls valid is a claim, no more: KVM re-injects an abort with `FnV` clear and whatever
-/// FAR the last stage 2 fault left. So the frame has to be one that the charged task does reach at that address, and
-/// that is its own or shared with it; else the address is not believed, and the record says so. The task is charged
-/// either way: that it met the poison is certain, only where it lies is not.
-#[inline(always)]
-fn trace(
-    abort: Abort,
-    walk: Option<i8>,
-    snapshot: &Snapshot,
-    charged: Option<TaskId>,
-    kernel: &impl Kernel,
-) -> Trace {
-    if !abort.far_valid() {
-        return NO_TRACE;
-    }
-    let far = Some(VirtualAddress(snapshot.far));
-    let Some(task) = charged else {
-        // The kernel's own address: it halts, and has nothing to retire.
-        return Trace {
-            far,
-            flags: Flags::FAR_VALID,
-            ..NO_TRACE
-        };
-    };
-    let doubted = Trace {
-        far,
-        flags: Flags::FAR_VALID.with(Flags::FAR_NOT_BELIEVED),
-        ..NO_TRACE
-    };
-    let address = VirtualAddress(snapshot.far).untagged();
-    let frame = match walk {
-        Some(level) => kernel.table_at(task, address, level),
-        None => kernel.frame_at(task, address),
-    };
-    let Some(frame) = frame else {
-        return doubted;
-    };
-    let owner = kernel.owner(frame);
-    let believed = match owner {
-        FrameOwner::Task(owner) => walk.is_none() && owner == task,
-        FrameOwner::Shared => walk.is_none(),
-        // Of a table also without a walk level: KVM before Linux 6.18 does not tell an abort on a walk from another.
-        FrameOwner::PageTable(owner) => owner == task,
-        FrameOwner::Kernel | FrameOwner::Retired => true,
-        FrameOwner::Free => false,
-        // A device: the address may well be true, and there is no memory to retire.
-        FrameOwner::NotRam => {
-            return Trace {
-                far,
-                frame: None,
-                owner: Some(owner),
-                flags: Flags::FAR_VALID,
-            };
-        }
-    };
-    if believed {
-        let flags = Flags::FAR_VALID.with(Flags::FRAME_VALID);
-        Trace {
-            far,
-            frame: Some(frame),
-            owner: Some(owner),
-            flags,
-        }
-    } else {
-        doubted
     }
 }

@@ -1,6 +1,6 @@
 //! The hooks: what the agent asks of the kernel that embeds it.
 
-use crate::{FrameNumber, TaskId, VirtualAddress};
+use crate::{FrameNumber, Severity, TaskId, VirtualAddress};
 
 /// What the PE was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +44,35 @@ pub enum Rule {
     },
 }
 
+/// Whether a task wants to be told of what struck it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Handler {
+    /// It has no handler.
+    Absent,
+    /// It has one.
+    Ready,
+    /// It has one, which is what was interrupted.
+    Busy,
+}
+
+/// Bytes that are lost with one frame: the granule.
+pub const GRANULE: u64 = 4096;
+
+/// What a task's handler is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Notice {
+    /// The address that was used, without its tag, where it is known and believed. The [`GRANULE`] around it is lost.
+    pub address: Option<VirtualAddress>,
+    /// How bad it is: restartable or recoverable.
+    pub severity: Severity,
+    /// The interrupted instruction can be run again once the granule has been replaced; without an address only when
+    /// nothing is lost.
+    pub restartable: bool,
+}
+
 /// What a kernel supplies, once.
+///
+/// A kernel that neither heals pages nor has handlers leaves those hooks out: they answer that there are none.
 ///
 /// All of it is called in the middle of an exception, on the emergency way: nothing here may allocate, wait for a lock
 /// that the interrupted code could hold, print, or touch the poisoned frame. The questions change nothing and may be
@@ -75,6 +103,39 @@ pub trait Kernel {
     /// Which remedy `task` is to get.
     fn rule(&self, task: TaskId) -> Rule;
 
+    /// Whether the page of `task` at `address`, which is in `frame`, can be had again as it is now: from a file, from an
+    /// image, or because it is all zeros. Asked only when the interrupted code could go on with it; the frame is not a
+    /// translation table.
+    #[inline]
+    fn heals(&self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        let _ = (task, address, frame);
+        false
+    }
+
+    /// Whether `task` has a handler for memory errors.
+    #[inline]
+    fn handler(&self, task: TaskId) -> Handler {
+        let _ = task;
+        Handler::Absent
+    }
+
+    /// Whether the instruction of `task` at `elr` may run once more, although its abort named no frame: the architecture
+    /// says that nothing was lost (`SET` is UEO). A kernel that says yes keeps the number of such runs bounded, or the
+    /// task may meet the same error for ever.
+    #[inline]
+    fn runs_again(&self, task: TaskId, elr: VirtualAddress) -> bool {
+        let _ = (task, elr);
+        false
+    }
+
+    /// Whether `task` maps `frame`, of which the kernel says that several tasks share it. Asked only where a physical
+    /// address (`PFAR_EL1`) is all that is known.
+    #[inline]
+    fn shares(&self, task: TaskId, frame: FrameNumber) -> bool {
+        let _ = (task, frame);
+        false
+    }
+
     /// The counter by which costs are measured: instructions or cycles, the same as [`Snapshot::entered`].
     ///
     /// [`Snapshot::entered`]: super::Snapshot::entered
@@ -97,4 +158,25 @@ pub trait Kernel {
     /// Lets the copy for `task` end with an error. The kernel goes on at the copy's error path when it sees
     /// [`Outcome::CopyFailed`](super::Outcome::CopyFailed).
     fn fail_copy(&mut self, task: TaskId);
+
+    /// Puts what was in `frame`, which is retired, into another one, and maps that where `task` has `address`: the
+    /// interrupted instruction runs again. False when it could not: without memory, or when the source met poison
+    /// itself. The page is then as unreachable as if it had not been tried.
+    #[inline]
+    fn heal(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        let _ = (task, address, frame);
+        false
+    }
+
+    /// Has `task` go on in its handler. Asked only of a task whose handler is [`Handler::Ready`].
+    #[inline]
+    fn signal(&mut self, task: TaskId, notice: Notice) {
+        let _ = (task, notice);
+    }
+
+    /// Notes that the instruction of `task` at `elr` runs once more, see [`runs_again`](Self::runs_again).
+    #[inline]
+    fn run_again(&mut self, task: TaskId, elr: VirtualAddress) {
+        let _ = (task, elr);
+    }
 }

@@ -6,36 +6,41 @@
 mod judge;
 mod kernel;
 mod snapshot;
+mod trace;
 
 pub use judge::{Verdict, judge};
-pub use kernel::{FrameOwner, Kernel, Rule, Running};
+pub use kernel::{FrameOwner, GRANULE, Handler, Kernel, Notice, Rule, Running};
 pub use snapshot::{Cause, Level, Snapshot};
 
 use crate::journal::{AbortRecord, Flags, Journal};
-use crate::{Decision, Ledger, Recorded};
+use crate::{Decision, Ledger, Recorded, Severity, VirtualAddress};
 
 /// What the kernel has to do next.
 #[must_use = "the interrupted code may not be the one to return to"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Return to the interrupted code.
+    /// Return to the interrupted code; when that was a copy, it is made again.
     Resume,
     /// The charged task no longer runs, or begins anew: pick the next one. When the kernel was interrupted, what it did
     /// for the task is abandoned.
     Reschedule,
     /// Go on at the error path of the copy that was interrupted.
     CopyFailed,
+    /// Go on in the charged task's handler.
+    Signalled,
     /// Stop everything, with an epitaph. The record is in the journal.
     Halt,
 }
 
 /// Carries out a verdict: retires the frame, does what was decided, and writes the record.
 ///
-/// The frame goes first, so that a restarted task cannot be given it again. Before a halt nothing is retired: the
+/// A page that cannot be healed after all gets what the verdict has for that, and the verdict says so from then on.
+///
+/// The frame goes first, so that neither a restarted task nor a healed page can be given it again. Before a halt nothing is retired: the
 /// kernel's own state is in doubt, and every hook that runs on it may make things worse; the record has the frame.
 #[inline(always)]
 pub fn apply(
-    verdict: &Verdict,
+    verdict: &mut Verdict,
     snapshot: &Snapshot,
     kernel: &mut impl Kernel,
     ledger: &mut Ledger<'_>,
@@ -58,11 +63,25 @@ pub fn apply(
             }
         }
     }
+    if verdict.decision == Decision::Heal && !heal(verdict, kernel) {
+        flags = flags.with(Flags::HEAL_FAILED);
+        verdict.decision = verdict.otherwise;
+    }
     let outcome = match (verdict.decision, verdict.charged) {
-        (Decision::CarryOn, _) => Outcome::Resume,
+        (Decision::CarryOn, charged) => {
+            if let (Some(task), Cause::Synchronous) = (charged, verdict.cause) {
+                kernel.run_again(task, VirtualAddress(snapshot.elr));
+            }
+            Outcome::Resume
+        }
+        (Decision::Heal, _) => Outcome::Resume,
         (Decision::FailCopy, Some(task)) => {
             kernel.fail_copy(task);
             Outcome::CopyFailed
+        }
+        (Decision::Signal, Some(task)) => {
+            kernel.signal(task, notice(verdict));
+            Outcome::Signalled
         }
         (Decision::Restart, Some(task)) => {
             kernel.restart(task);
@@ -85,6 +104,29 @@ pub fn apply(
     };
     journal.append_abort(&record(verdict, snapshot, flags, cost));
     outcome
+}
+
+/// Has the page of a verdict put into another frame; false when there is none, or when it could not be.
+#[inline(always)]
+fn heal(verdict: &Verdict, kernel: &mut impl Kernel) -> bool {
+    match (verdict.charged, verdict.far, verdict.frame) {
+        (Some(task), Some(far), Some(frame)) => kernel.heal(task, far.untagged(), frame),
+        _ => false,
+    }
+}
+
+/// What the charged task's handler is told. An address that is not believed is none.
+#[inline(always)]
+fn notice(verdict: &Verdict) -> Notice {
+    let address = match verdict.flags.contains(Flags::FAR_NOT_BELIEVED) {
+        true => None,
+        false => verdict.far.map(VirtualAddress::untagged),
+    };
+    Notice {
+        address,
+        severity: verdict.severity,
+        restartable: verdict.severity <= Severity::Restartable || address.is_some(),
+    }
 }
 
 #[inline(always)]

@@ -25,6 +25,12 @@ impl Flags {
     pub const FAR_NOT_BELIEVED: Self = Self(1 << 4);
     /// The ledger had no room for the frame.
     pub const LEDGER_FULL: Self = Self(1 << 5);
+    /// The page was to be healed, and could not be.
+    pub const HEAL_FAILED: Self = Self(1 << 6);
+    /// The frame was found by the PFAR, for there was no FAR, or it was not believed.
+    pub const FRAME_BY_PFAR: Self = Self(1 << 7);
+    /// The PFAR is said to be valid, but it names no memory of the charged task's.
+    pub const PFAR_NOT_BELIEVED: Self = Self(1 << 8);
     /// A task is charged. Set by the encoder.
     pub(crate) const CHARGED: Self = Self(1 << 14);
     /// A task was running. Set by the encoder.

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use seawall_agent::{FrameNumber, FrameOwner, Kernel, Rule, Running, TaskId, VirtualAddress};
+use seawall_agent::{
+    FrameNumber, FrameOwner, Handler, Kernel, Notice, Rule, Running, TaskId, VirtualAddress,
+};
 
 /// A kernel of tables, and what it was told to do, in order.
 #[derive(Debug)]
@@ -14,6 +16,12 @@ pub(crate) struct Mock {
     pub(crate) tables: BTreeMap<(TaskId, i8), FrameNumber>,
     pub(crate) owners: BTreeMap<FrameNumber, FrameOwner>,
     pub(crate) rule: Rule,
+    pub(crate) clean: BTreeSet<(TaskId, u64)>,
+    /// Whether what can be had again is had.
+    pub(crate) heals: bool,
+    pub(crate) handler: Handler,
+    pub(crate) runs_left: u32,
+    pub(crate) shared: BTreeSet<(TaskId, FrameNumber)>,
     pub(crate) now: u64,
     pub(crate) asked: RefCell<BTreeSet<&'static str>>,
     pub(crate) done: Vec<String>,
@@ -28,6 +36,11 @@ impl Mock {
             tables: BTreeMap::new(),
             owners: BTreeMap::new(),
             rule: Rule::Kill,
+            clean: BTreeSet::new(),
+            heals: true,
+            handler: Handler::Absent,
+            runs_left: 0,
+            shared: BTreeSet::new(),
             now: 0,
             asked: RefCell::default(),
             done: Vec::new(),
@@ -63,6 +76,27 @@ impl Kernel for Mock {
         self.rule
     }
 
+    fn heals(&self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        assert_eq!(
+            self.frame_at(task, address),
+            Some(frame),
+            "asked of a page of its own"
+        );
+        self.clean.contains(&(task, address.0 >> 12))
+    }
+
+    fn handler(&self, _: TaskId) -> Handler {
+        self.handler
+    }
+
+    fn runs_again(&self, _: TaskId, _: VirtualAddress) -> bool {
+        self.runs_left > 0
+    }
+
+    fn shares(&self, task: TaskId, frame: FrameNumber) -> bool {
+        self.shared.contains(&(task, frame))
+    }
+
     fn now(&self) -> u64 {
         self.now
     }
@@ -85,5 +119,27 @@ impl Kernel for Mock {
 
     fn fail_copy(&mut self, task: TaskId) {
         self.done.push(format!("fail_copy {}", task.0));
+    }
+
+    fn heal(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        self.done
+            .push(format!("heal {} {:x} {frame:x}", task.0, address.0));
+        self.heals
+    }
+
+    fn signal(&mut self, task: TaskId, notice: Notice) {
+        let address = notice.address.map(|address| format!("{:x}", address.0));
+        self.done.push(format!(
+            "signal {} {} {}{}",
+            task.0,
+            address.as_deref().unwrap_or("nowhere"),
+            notice.severity.name(),
+            if notice.restartable { " restartable" } else { "" }
+        ));
+    }
+
+    fn run_again(&mut self, task: TaskId, elr: VirtualAddress) {
+        self.runs_left -= 1;
+        self.done.push(format!("run again {} {:x}", task.0, elr.0));
     }
 }

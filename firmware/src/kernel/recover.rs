@@ -45,7 +45,7 @@ impl Guest {
     #[inline(always)]
     fn after(&mut self, taken: &Snapshot, outcome: Option<Outcome>) -> *mut Frame {
         match outcome {
-            Some(Outcome::Resume | Outcome::CopyFailed) => self.leave(),
+            Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) => self.leave(),
             Some(Outcome::Reschedule) => self.next_at_once(),
             Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
             None => {
@@ -92,7 +92,7 @@ impl Guest {
         match self.handle_seldom(&taken) {
             Some(Outcome::Halt) => end::epitaph("an error deferred to the kernel's border", &taken),
             Some(Outcome::Reschedule) => false,
-            Some(Outcome::Resume | Outcome::CopyFailed) | None => true,
+            Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) | None => true,
         }
     }
 
@@ -135,8 +135,8 @@ impl Guest {
     #[inline(always)]
     fn handle(&mut self, taken: &Snapshot) -> Option<Outcome> {
         // By reference: a verdict is large, and taking it out of the option would copy it.
-        let judged = engine::judge(taken, &self.kernel, &ByRule);
-        let verdict = judged.as_ref()?;
+        let mut judged = engine::judge(taken, &self.kernel, &ByRule);
+        let verdict = judged.as_mut()?;
         self.kernel.entered = taken.entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
         let outcome = engine::apply(

@@ -304,7 +304,9 @@ fn done(abort: &Abort) -> String {
     let fate = match abort.decision.as_str() {
         "carry-on" if abort.slot.is_none() => "the kernel goes on where it was",
         "carry-on" => "the task goes on where it was",
+        "heal" => "the page is had again in another frame, and the task goes on where it was",
         "fail-copy" => "the kernel's copy ends with an error",
+        "signal" => "the task's own handler is told",
         "restart" => "the task begins again",
         "kill" => "the task is gone",
         "isolate" => "the task is stopped and kept",

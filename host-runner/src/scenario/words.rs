@@ -126,8 +126,12 @@ words! {
     Decision {
         /// Carry on.
         CarryOn = "carry-on",
+        /// Have the page again in another frame, and carry on.
+        Heal = "heal",
         /// Let the kernel's copy end with an error.
         FailCopy = "fail-copy",
+        /// Tell the task's own handler.
+        Signal = "signal",
         /// Start the task again.
         Restart = "restart",
         /// Kill the task.
