@@ -15,6 +15,7 @@
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
 //! | `held` | what the runner itself held before and after, where the guest ran in it |
+//! | `compared` | with `--compare`, before the verdict: what Linux made of the same |
 //! | `console` | each line of the guest's console |
 //! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
@@ -52,6 +53,8 @@ pub enum Event {
     Held(Held),
     /// A line of the console.
     Console(Console),
+    /// What Linux made of the same.
+    Compared(Box<Compared>),
     /// A scenario's VM was saved to a file and ended.
     Saved(Saved),
     /// A VM leaves this host: someone has to act.
@@ -100,6 +103,7 @@ impl Event {
             Self::Verdict(verdict) if matches!(verdict.verdict, Outcome::Fail | Outcome::Timeout) => {
                 Level::Error
             }
+            Self::Compared(compared) if !compared.as_expected => Level::Error,
             Self::Measure(measure) if measure.value.is_none_or(|value| value > measure.limit) => Level::Error,
             Self::RunEnded(totals) if totals.failed + totals.timed_out > 0 => Level::Error,
             Self::RunStarted(_)
@@ -108,6 +112,7 @@ impl Event {
             | Self::Tasks(_)
             | Self::Held(_)
             | Self::Console(_)
+            | Self::Compared(_)
             | Self::Verdict(_)
             | Self::Measure(_)
             | Self::RunEnded(_) => Level::Info,
@@ -324,6 +329,33 @@ pub struct Console {
     pub scenario: String,
     /// The line, escaped.
     pub line: String,
+}
+
+/// What Linux made of the same error, on the same QEMU under the same plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Compared {
+    /// The scenario.
+    pub scenario: String,
+    /// The kernel's version, as it says itself.
+    pub kernel: Option<String>,
+    /// What its process did, in the scenario's word.
+    pub does: String,
+    /// Whether it was started with `oops=panic`.
+    pub panic_on_oops: bool,
+    /// What the scenario says that becomes of it.
+    pub expected: String,
+    /// What became of it: `carries-on`, `error`, `sigbus`, `sigkill`, `oops`, `panic`; `null`: that cannot be said.
+    pub outcome: Option<String>,
+    /// Why it cannot be said.
+    pub trouble: Option<String>,
+    /// Whether it is as the scenario says.
+    pub as_expected: bool,
+    /// The lines of its console that say so.
+    pub lines: Vec<String>,
+    /// What became of our guest, in a line.
+    pub ours: String,
+    /// Wall-clock time of the Linux.
+    pub wall_ms: u64,
 }
 
 /// How a scenario came out.

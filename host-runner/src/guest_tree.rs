@@ -34,6 +34,8 @@ pub struct GuestTree<'a> {
     pub port: u64,
     /// `/chosen/bootargs`.
     pub boot_arguments: &'a str,
+    /// A file system in memory, for a guest that wants one: Linux.
+    pub initrd: Option<Region>,
 }
 
 const GIC_PHANDLE: u32 = 1;
@@ -78,6 +80,10 @@ impl GuestTree<'_> {
         let node = fdt.begin_node("chosen")?;
         fdt.property_string("bootargs", self.boot_arguments)?;
         fdt.property_string("stdout-path", &format!("/{}", self.serial_name()))?;
+        if let Some(Region { base, bytes }) = self.initrd {
+            fdt.property_u64("linux,initrd-start", base)?;
+            fdt.property_u64("linux,initrd-end", base.saturating_add(bytes))?;
+        }
         fdt.end_node(node)
     }
 
@@ -211,6 +217,10 @@ mod tests {
         },
         port: 0x0b00_0000,
         boot_arguments: "tasks=load,spin quiet",
+        initrd: Some(Region {
+            base: 0x5ff0_0000,
+            bytes: 0x8_1234,
+        }),
     };
 
     /// The property's value, read back by another crate.
@@ -263,6 +273,8 @@ mod tests {
             ("/", "#size-cells", &[2]),
             ("/", "interrupt-parent", &[1]),
             ("/memory@50000000", "reg", &[0, 0x5000_0000, 16, 0]),
+            ("/chosen", "linux,initrd-start", &[0, 0x5ff0_0000]),
+            ("/chosen", "linux,initrd-end", &[0, 0x5ff8_1234]),
             ("/cpus", "#address-cells", &[1]),
             ("/cpus", "#size-cells", &[0]),
             ("/cpus/cpu@0", "reg", &[0]),

@@ -14,6 +14,7 @@ pub mod guest_tree;
 pub mod judge;
 pub mod kvm;
 pub mod lab;
+pub mod linux;
 #[cfg(target_os = "linux")]
 mod pagemap;
 pub mod qemu;

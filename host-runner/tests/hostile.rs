@@ -450,6 +450,7 @@ fn letters(tasks: usize) -> usize {
         },
         port: PORT,
         boot_arguments: &arguments(tasks),
+        initrd: None,
     };
     tree.write().unwrap().iter().filter(|byte| **byte == b'y').count()
 }

@@ -22,6 +22,9 @@ pub(super) struct ListArguments {
     /// Only scenarios with this tag
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Only scenarios that say what Linux does, and whose claim `seawall run --compare linux` tests
+    #[arg(long)]
+    compared: bool,
     /// List these instead of the built-in ones: a file, or a folder of them
     #[arg(long = "scenarios", value_name = "PATH")]
     scenarios: Vec<PathBuf>,
@@ -46,6 +49,8 @@ struct Listed<'a> {
     teaches: &'a str,
     cites: &'a [String],
     linux: Option<&'a str>,
+    /// What `seawall run --compare linux` finds, such as `panic`.
+    linux_outcome: Option<&'static str>,
     tags: &'a [String],
     backends: Vec<&'static str>,
     routes: Vec<&'static str>,
@@ -56,7 +61,10 @@ pub(super) fn list(arguments: &ListArguments) -> Exit {
     let selected = library::load(&arguments.scenarios)
         .and_then(|all| library::select(all, &arguments.filters, &arguments.tags));
     let scenarios = match selected {
-        Ok(scenarios) => scenarios,
+        Ok(mut scenarios) => {
+            scenarios.retain(|scenario| !arguments.compared || scenario.expect_linux.is_some());
+            scenarios
+        }
         Err(error) => return complain::about_library(&error, arguments.color),
     };
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
@@ -77,6 +85,7 @@ fn listed(scenario: &Scenario) -> Listed<'_> {
         teaches: &scenario.teaches,
         cites: &scenario.cites,
         linux: scenario.linux.as_deref(),
+        linux_outcome: scenario.expect_linux.map(|expected| expected.outcome.word()),
         tags: &scenario.tags,
         backends: scenario
             .platforms
@@ -107,6 +116,9 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
             routes if routes.is_empty() => String::new(),
             routes => format!("  by {routes}"),
         };
+        let linux = scenario.expect_linux.map_or_else(String::new, |expected| {
+            format!("  Linux: {}", expected.outcome.word())
+        });
         let tags = if scenario.tags.is_empty() {
             String::new()
         } else {
@@ -114,10 +126,11 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         };
         writeln!(
             out,
-            "{:<width$}  {}{}{}",
+            "{:<width$}  {}{}{}{}",
             scenario.name.bold(),
             scenario.title,
             routes.dimmed(),
+            linux.dimmed(),
             tags.dimmed()
         )?;
     }

@@ -210,6 +210,7 @@ fn tree(request: &Request<'_>) -> Result<Vec<u8>, String> {
         },
         port: PORT,
         boot_arguments: request.boot_arguments,
+        initrd: None,
     };
     tree.write()
         .map_err(|error| format!("the device tree cannot be written: {error}"))

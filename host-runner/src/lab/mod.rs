@@ -15,7 +15,7 @@ mod breaker;
 mod frame;
 mod gdb;
 mod message;
-mod newc;
+pub(crate) mod newc;
 #[cfg(target_os = "linux")]
 #[cfg_attr(
     not(any(test, target_arch = "aarch64")),

@@ -23,7 +23,8 @@ const DEVICE_TREE: u64 = handover::GUEST_FLOOR;
 const IMAGE: u64 = DEVICE_TREE + DEVICE_TREE_ROOM;
 /// What a boot loader gives a device tree at most [Linux Documentation/arch/arm64/booting.rst].
 const DEVICE_TREE_ROOM: u64 = 2 << 20;
-const PORT: u64 = 0x0b00_0000;
+/// The replay port. Without a shim nothing of `virt` lies there.
+pub(crate) const PORT: u64 = 0x0b00_0000;
 const UART: u64 = 0x0900_0000;
 const GIC: Gic = Gic {
     distributor: Region {
@@ -42,12 +43,16 @@ pub(super) struct Layout {
     pub(super) handover: Handover,
     handover_block: Vec<u8>,
     device_tree: Vec<u8>,
+    /// Where an initial file system lies.
+    initrd: u64,
 }
 
 impl Layout {
-    /// Lays `request` out; the reason when it cannot be.
-    pub(super) fn new(request: &Request<'_>) -> Result<Self, String> {
+    /// Lays `request` out, with the guest's file system, if it has one, at the end of its memory; the reason when it
+    /// cannot be.
+    pub(super) fn new(request: &Request<'_>, initrd: &[u8]) -> Result<Self, String> {
         check_image(request)?;
+        let place = initrd_place(request, initrd)?;
         let tree = GuestTree {
             memory: Region {
                 base: handover::GUEST_FLOOR,
@@ -57,6 +62,10 @@ impl Layout {
             gic: GIC,
             port: PORT,
             boot_arguments: request.boot_arguments,
+            initrd: (!initrd.is_empty()).then_some(Region {
+                base: place,
+                bytes: initrd.len() as u64,
+            }),
         };
         let device_tree = tree
             .write()
@@ -87,6 +96,7 @@ impl Layout {
             handover,
             handover_block,
             device_tree,
+            initrd: place,
         })
     }
 
@@ -96,11 +106,12 @@ impl Layout {
     }
 
     /// What lies where at the start.
-    pub(super) fn contents<'a>(&'a self, image: &'a [u8]) -> [(u64, &'a [u8]); 3] {
+    pub(super) fn contents<'a>(&'a self, image: &'a [u8], initrd: &'a [u8]) -> [(u64, &'a [u8]); 4] {
         [
             (handover::ADDRESS, &self.handover_block),
             (DEVICE_TREE, &self.device_tree),
             (IMAGE, image),
+            (self.initrd, initrd),
         ]
     }
 }
@@ -109,6 +120,26 @@ impl Layout {
 fn transcript_bytes(events: u32) -> u64 {
     let wanted = u64::from(events) * transcript::EVENT_BYTES as u64 + transcript::HEADER_BYTES as u64;
     wanted.min(TRANSCRIPT_END - TRANSCRIPT)
+}
+
+/// Where the file system lies: on a page, up to the end of memory, and clear of the Image as it is once it runs
+/// (`image_size` at 16, which counts its bss).
+fn initrd_place(request: &Request<'_>, initrd: &[u8]) -> Result<u64, String> {
+    const PAGE: u64 = 4096;
+    let image_size = request.image.get(16..24).and_then(|raw| raw.try_into().ok());
+    let image_size = image_size
+        .map_or(0, u64::from_le_bytes)
+        .max(request.image.len() as u64);
+    let end = handover::GUEST_FLOOR.saturating_add(request.memory_bytes);
+    let place = end.saturating_sub(initrd.len() as u64) & !(PAGE - 1);
+    if !initrd.is_empty() && place < IMAGE.saturating_add(image_size) {
+        return Err(format!(
+            "an Image of {image_size} bytes and a file system of {} do not fit into {}",
+            initrd.len(),
+            request.memory_bytes
+        ));
+    }
+    Ok(place)
 }
 
 /// The Image header's magic at 56, and text_offset at 8, which has to be zero: what is entered is 2 MiB aligned.
@@ -158,9 +189,11 @@ mod tests {
     #[test]
     fn a_guest_is_laid_out_as_the_table_says() {
         let image = image();
-        let layout = Layout::new(&request(&image, 64 << 20)).unwrap();
+        let layout = Layout::new(&request(&image, 64 << 20), b"cpio").unwrap();
         assert_eq!(layout.ram_bytes(), (256 + 64) << 20);
-        let [(handover, block), (tree, blob), (entry, guest)] = layout.contents(&image);
+        let [(handover, block), (tree, blob), (entry, guest), (initrd, files)] =
+            layout.contents(&image, b"cpio");
+        assert_eq!((initrd, files), (0x53ff_f000, &b"cpio"[..]));
         assert_eq!((handover, tree, entry), (0x4300_0000, 0x5000_0000, 0x5020_0000));
         assert_eq!(
             (&block[..8], &blob[..4]),
@@ -186,8 +219,15 @@ mod tests {
             (&good, (64 << 20) + 4096, "guest memory"),
             (&good, 1 << 40, "guest memory"),
         ] {
-            let error = Layout::new(&request(image, memory)).unwrap_err();
+            let error = Layout::new(&request(image, memory), &[]).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+        // An Image of a page that takes 61 MiB once it runs: with 1 MiB and a byte beside it, 64 MiB are too few.
+        let mut grows = good.clone();
+        grows[16..24].copy_from_slice(&(61_u64 << 20).to_le_bytes());
+        let files = vec![0; (1 << 20) + 1];
+        assert!(Layout::new(&request(&grows, 64 << 20), &files[1..]).is_ok());
+        let error = Layout::new(&request(&grows, 64 << 20), &files).unwrap_err();
+        assert!(error.contains("do not fit"), "{error}");
     }
 }

@@ -17,6 +17,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::backend::{Backend, Missing, Request, Run, RunEnd};
+pub(crate) use layout::PORT;
+
 use aftermath::Aftermath;
 use layout::Layout;
 use ram::Ram;
@@ -96,18 +98,18 @@ impl Qemu {
     }
 }
 
-impl Backend for Qemu {
-    fn name(&self) -> &'static str {
-        "qemu"
-    }
-
-    fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
+impl Qemu {
+    /// Runs a guest that has an initial file system; one without has an empty one.
+    ///
+    /// # Errors
+    /// As for [`Backend::run`].
+    pub(crate) fn run_with(&self, request: &Request<'_>, initrd: &[u8]) -> Result<Run, Missing> {
         let start = Instant::now();
-        let layout = match Layout::new(request) {
+        let layout = match Layout::new(request, initrd) {
             Ok(layout) => layout,
             Err(reason) => return Ok(nothing_ran(reason, start)),
         };
-        let ram = Ram::new(&layout, request.image).map_err(no_room)?;
+        let ram = Ram::new(&layout, request.image, initrd).map_err(no_room)?;
         let mut command = self.command(&ram, layout.ram_bytes());
         let ended = match process::run(&mut command, &request.limits) {
             Ok(ended) => ended,
@@ -131,6 +133,16 @@ impl Backend for Qemu {
             usage: None,
             wall: start.elapsed(),
         })
+    }
+}
+
+impl Backend for Qemu {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
+        self.run_with(request, &[])
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Ram {
 
 impl Ram {
     /// Makes the RAM, with everything of `layout` in its place.
-    pub(super) fn new(layout: &Layout, image: &[u8]) -> io::Result<Self> {
+    pub(super) fn new(layout: &Layout, image: &[u8], initrd: &[u8]) -> io::Result<Self> {
         let bytes = layout.ram_bytes();
         let file = match shared_memory_has(bytes.saturating_add(MARGIN)) {
             true => tempfile::tempfile_in(SHARED_MEMORY).or_else(|_| tempfile::tempfile())?,
@@ -30,7 +30,7 @@ impl Ram {
         };
         // Sparse: memory that the guest does not write costs nothing.
         file.set_len(bytes)?;
-        for (address, content) in layout.contents(image) {
+        for (address, content) in layout.contents(image, initrd) {
             file.write_all_at(content, address - RAM)?;
         }
         Ok(Self { file })

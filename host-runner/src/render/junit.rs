@@ -58,6 +58,7 @@ impl Renderer for Junit {
                 out.write_all(xml.as_bytes())?;
             }
             Event::Saved(_)
+            | Event::Compared(_)
             | Event::Evacuation(_)
             | Event::Trigger(_)
             | Event::Injection(_)

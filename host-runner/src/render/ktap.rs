@@ -63,6 +63,7 @@ impl Renderer for Ktap {
             | Event::Abort(_)
             | Event::Tasks(_)
             | Event::Console(_)
+            | Event::Compared(_)
             | Event::Saved(_)
             | Event::Evacuation(_)
             | Event::Measure(_) => Ok(()),

@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use super::table::{self, Row};
 use super::{Renderer, seconds};
-use crate::events::{Abort, Event, Held, Injected, Outcome, Task, Trigger, Verdict};
+use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Task, Trigger, Verdict};
 
 /// So much of the console is shown of a scenario that failed.
 const CONSOLE_LINES: usize = 24;
@@ -91,6 +91,7 @@ impl Renderer for Text {
                 self.console.push(console.line.clone());
                 Ok(())
             }
+            Event::Compared(compared) => beside(compared, out),
             Event::Evacuation(evacuation) => {
                 let (reason, budget) = (&evacuation.reason, &evacuation.budget);
                 row(
@@ -233,6 +234,35 @@ impl Text {
             table::word(verdict.verdict).red().bold()
         )
     }
+}
+
+/// Linux's own words, and the two ends in a line.
+fn beside(compared: &Compared, out: &mut dyn Write) -> io::Result<()> {
+    let kernel = compared.kernel.as_deref().unwrap_or("of unknown version");
+    let oops = if compared.panic_on_oops {
+        ", with oops=panic"
+    } else {
+        ""
+    };
+    let time = seconds(compared.wall_ms);
+    row(
+        out,
+        "in Linux",
+        &format!(
+            "{kernel}{oops}, a process announces and does the same ({}) · {time}",
+            compared.does
+        ),
+    )?;
+    for line in &compared.lines {
+        row(out, "", line)?;
+    }
+    let theirs = compared.outcome.as_ref().or(compared.trouble.as_ref());
+    let theirs = theirs.map_or("nothing is known", String::as_str);
+    row(
+        out,
+        "compared",
+        &format!("Linux: {} · Seawall: {}", theirs.bold(), compared.ours.bold()),
+    )
 }
 
 fn held_text(held: &Held) -> String {

@@ -79,6 +79,20 @@ pub(super) fn run(
     }
 }
 
+/// The timeline and verdict of one scenario that nothing saves.
+pub(super) fn judged(
+    backend: &dyn Backend,
+    image: &[u8],
+    scenario: &Scenario,
+    keep: &Keep,
+) -> Result<Vec<Event>, Missing> {
+    let run = one(backend, image, scenario, keep)?;
+    let judged = judge(scenario, &run, backend.kvm_version());
+    let mut events = vec![begun(scenario)];
+    events.extend(timeline::events(scenario, &run, &judged));
+    Ok(events)
+}
+
 fn evacuation(scenario: &Scenario, passed: Passed, keep: &Keep) -> Evacuation {
     let budget = keep.budget.or(scenario.budget).unwrap_or_default();
     Evacuation {

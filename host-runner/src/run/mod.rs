@@ -2,6 +2,7 @@
 
 mod again;
 mod choose;
+mod compare;
 mod direct;
 mod inside;
 mod keep;
@@ -57,6 +58,9 @@ pub struct RunArguments {
     /// Run this by the shell once a VM was saved for its budget; SEAWALL_FILE, SEAWALL_SCENARIO and SEAWALL_REASON say what
     #[arg(long, value_name = "COMMAND", requires = "save")]
     pub on_evacuate: Option<String>,
+    /// Run each scenario in Linux too, on the same QEMU under the same plan, and say how the two come out
+    #[arg(long, value_enum, value_name = "OTHER", conflicts_with_all = ["save", "restore", "unprivileged"])]
+    pub compare: Option<compare::Other>,
     /// In the lab, run as a user who may open /dev/kvm and has no privilege
     #[arg(long)]
     pub unprivileged: bool,
@@ -120,6 +124,10 @@ pub fn run(arguments: &RunArguments) -> Exit {
         on_evacuate: arguments.on_evacuate.clone(),
     };
     let mut output = Output::new(arguments.format, arguments.color);
+    if arguments.compare == Some(compare::Other::Linux) {
+        let failed = compare::run(arguments, scenarios, &mut output);
+        return failed.unwrap_or_else(|| output.finish());
+    }
     let choice = match choose::choose(arguments.backend, &arguments.place) {
         Ok(choice) => choice,
         Err(Unchosen::Environment(missing)) => {
@@ -130,7 +138,7 @@ pub fn run(arguments: &RunArguments) -> Exit {
         }
         Err(Unchosen::Skip(missing)) => {
             complain::about_missing("lab", &missing);
-            skip_all(&scenarios, &missing, &mut output);
+            skip_all(&scenarios, "lab", &missing, &mut output);
             return output.finish();
         }
     };
@@ -210,12 +218,12 @@ fn started(choice: &Choice, scenarios: &[Scenario]) -> RunStarted {
     }
 }
 
-/// The lab that is not there: every scenario is a skip that says so, never a silent green.
-fn skip_all(scenarios: &[Scenario], missing: &Missing, output: &mut Output) {
+/// What would have run them is not there: every scenario is a skip that says so, never a silent green.
+fn skip_all(scenarios: &[Scenario], backend: &str, missing: &Missing, output: &mut Output) {
     output.event(Event::RunStarted(RunStarted {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
-        backend: "lab".into(),
+        backend: backend.into(),
         kvm: None,
         why: "it was asked for".into(),
         not: Vec::new(),

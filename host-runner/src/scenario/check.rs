@@ -88,6 +88,9 @@ impl Checker {
             }
         }
         let budget = raw.budget.map(|budget| self.budget(budget, &platforms));
+        let mut expect = raw.expect;
+        let linux = expect.linux.take();
+        let expect_linux = linux.and_then(|linux| self.linux(linux, &injections, &platforms));
         let seconds = self.ranged(raw.timeout_s.as_ref(), "timeout_s", 1..=600, 30);
         Scenario {
             name,
@@ -101,7 +104,8 @@ impl Checker {
             platforms,
             timeout: Duration::from_secs(u64::from(seconds)),
             budget,
-            expect: self.expect(raw.expect, &guest),
+            expect: self.expect(expect, &guest),
+            expect_linux,
             guest,
             injections,
         }

@@ -9,6 +9,7 @@ mod check;
 pub mod diagnose;
 mod expect;
 pub mod library;
+mod linux;
 pub mod parse;
 mod raw;
 mod serror;
@@ -23,6 +24,7 @@ use seawall_replay::port::Window;
 
 use crate::backend::VmOptions;
 
+pub use linux::{Does, ExpectedLinux, LinuxOutcome};
 pub use parse::parse;
 pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
 
@@ -117,6 +119,8 @@ pub struct Scenario {
     pub budget: Option<Budget>,
     /// What must come of it.
     pub expect: Expect,
+    /// What must come of the same in Linux, where Linux can be had to do the same.
+    pub expect_linux: Option<ExpectedLinux>,
 }
 
 /// What runs.

@@ -84,6 +84,15 @@ pub(super) struct RawExpect {
     pub(super) tasks: BTreeMap<Text, Text>,
     #[serde(default)]
     pub(super) restarts: BTreeMap<Text, Number>,
+    pub(super) linux: Option<Spanned<RawLinux>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLinux {
+    pub(super) does: Text,
+    pub(super) outcome: Text,
+    pub(super) panic_on_oops: Option<bool>,
 }
 
 #[derive(Deserialize, Debug)]
