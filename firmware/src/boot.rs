@@ -13,7 +13,7 @@ use crate::arch::device::Window;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
 use crate::arch::slots::Slots;
-use crate::arch::{self, counter, entry, heap, memory, registers, tables, timer, uart};
+use crate::arch::{self, counter, entry, heap, linear, memory, registers, tables, timer, uart};
 use crate::kernel::task::Task;
 use crate::kernel::{Guest, Parts, console, end};
 
@@ -154,7 +154,8 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     if let Some(port) = found.port {
         port.name_journal(IntermediateAddress(records.start), records.end - records.start);
     }
-    let frames = FrameTable::new(memory::entries(entries), layout.frames());
+    let mut frames = FrameTable::new(memory::entries(entries), layout.frames());
+    frames.take_out_by(linear::take_out);
     let parts = Parts {
         tasks: Slots::new(tasks, Task::EMPTY)
             .unwrap_or_else(|| stop(&"no memory is left for the table of tasks")),

@@ -61,6 +61,9 @@ pub enum What {
     /// As `Border`; then the kernel has the error deferred, and announces the next number before it looks at what was
     /// deferred.
     Deferred = 9,
+    /// Nothing is announced. The kernel reads the frame that it last took out of its own mapping of memory by that very
+    /// mapping, and all other frames of the same 2 MiB, and notes what came of it. The address means nothing.
+    Retired = 20,
 }
 
 impl What {
@@ -78,6 +81,7 @@ impl What {
             7 => Some(Self::Beyond),
             8 => Some(Self::BeyondText),
             9 => Some(Self::Deferred),
+            20 => Some(Self::Retired),
             _ => None,
         }
     }

@@ -6,9 +6,15 @@
 //! one of which may be what was poisoned.
 //!
 //! Retiring is O(1) and touches the entry alone. A retired frame stays in whatever list it was in and is passed over
-//! when it comes up; it never becomes free again.
+//! when it comes up; it never becomes free again. What else is due to it, that the kernel's own mapping of memory no
+//! longer reaches it, is put off, but never beyond the next frame that is handed out.
+
+mod mapping;
 
 use seawall_agent::address::FrameNumber;
+
+use mapping::Waiting;
+pub use mapping::{TakeOut, TakenOut};
 
 /// Frames of a block: 2 MiB.
 pub const BLOCK: u64 = 512;
@@ -78,6 +84,7 @@ pub struct FrameTable<'a> {
     free_listed: u64,
     retired: u64,
     total: u64,
+    waiting: Waiting,
 }
 
 impl<'a> FrameTable<'a> {
@@ -92,6 +99,7 @@ impl<'a> FrameTable<'a> {
             free_listed: 0,
             retired: 0,
             total: 0,
+            waiting: Waiting::NONE,
         };
         let capacity = u32::try_from(table.entries.len()).unwrap_or(u32::MAX - 1);
         let mut entry = 0_u32;
@@ -140,7 +148,16 @@ impl<'a> FrameTable<'a> {
 
     /// Takes a free frame for `holder` and puts it into the owner's list. `None` when none is left, or when `holder`
     /// is nobody.
+    #[inline]
     pub fn take(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
+        if !self.waiting.is_empty() {
+            self.take_out_retired();
+        }
+        self.hand_out(holder, list)
+    }
+
+    /// Takes a free frame as it is.
+    fn hand_out(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
         let (state, slot) = match holder {
             Holder::Task(slot) => (TASK, slot),
             Holder::Table(slot) => (TABLE, slot),
@@ -162,6 +179,7 @@ impl<'a> FrameTable<'a> {
     /// them go into the owner's list, from which they come back one by one. For programs that ask for it as they are
     /// loaded: what is free is gone through.
     pub fn take_block(&mut self, holder: Holder, list: &mut FrameList) -> Option<FrameNumber> {
+        self.take_out_retired();
         let first = self.free_block()?;
         let last = FrameNumber(first.0 + (BLOCK - 1));
         self.use_up_to(last);
@@ -174,7 +192,7 @@ impl<'a> FrameTable<'a> {
             entry.next = self.free;
             self.free = index;
             self.free_listed += 1;
-            self.take(holder, list)?;
+            self.hand_out(holder, list)?;
         }
         Some(first)
     }
@@ -261,7 +279,8 @@ impl<'a> FrameTable<'a> {
         }
     }
 
-    /// Retires a frame for good. False when it was retired before, or is not in the table.
+    /// Retires a frame for good. False when it was retired before, is not in the table, or is in the kernel's own use:
+    /// what the kernel stands on is not taken away under it.
     #[inline(always)]
     pub fn retire(&mut self, frame: FrameNumber) -> bool {
         let Some((index, used)) = self.find(frame) else {
@@ -274,12 +293,13 @@ impl<'a> FrameTable<'a> {
             return false;
         };
         match entry.state {
-            RETIRED => return false,
+            RETIRED | KERNEL => return false,
             FREE => self.free_listed -= 1,
             _ => {}
         }
         entry.state = RETIRED;
         self.retired += 1;
+        self.take_out_later(index);
         true
     }
 
@@ -328,169 +348,4 @@ impl<'a> FrameTable<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GARBAGE: Entry = Entry {
-        next: 0x1234_5678,
-        slot: 0xffff,
-        state: 0xee,
-        _reserved: 0xff,
-    };
-
-    fn table(entries: &mut [Entry]) -> FrameTable<'_> {
-        FrameTable::new(entries, [(FrameNumber(0x100), 4), (FrameNumber(0x200), 4)])
-    }
-
-    #[test]
-    fn every_frame_is_handed_out_once_and_then_none() {
-        let mut entries = [GARBAGE; 8];
-        let mut table = table(&mut entries);
-        let mut list = FrameList::EMPTY;
-        let mut taken: Vec<u64> = (0..8)
-            .map(|_| table.take(Holder::Task(1), &mut list).unwrap().0)
-            .collect();
-        taken.sort_unstable();
-        assert_eq!(taken, [0x100, 0x101, 0x102, 0x103, 0x200, 0x201, 0x202, 0x203]);
-        assert_eq!(table.take(Holder::Task(1), &mut list), None);
-        table.give_back(&mut list);
-        assert_eq!(table.stock(), (8, 8, 0));
-    }
-
-    #[test]
-    fn a_retired_frame_is_never_handed_out_again() {
-        let mut entries = [GARBAGE; 8];
-        let mut table = table(&mut entries);
-        let mut list = FrameList::EMPTY;
-        let poisoned = table.take(Holder::Task(1), &mut list).unwrap();
-        assert!(table.retire(poisoned));
-        assert!(!table.retire(poisoned), "known once");
-        table.give_back(&mut list);
-        assert_eq!(table.stock(), (8, 7, 1));
-        let again: Vec<_> = std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).collect();
-        assert_eq!(again.len(), 7);
-        assert!(!again.contains(&poisoned));
-        assert_eq!(table.holder(poisoned), Holder::Retired);
-    }
-
-    #[test]
-    fn free_and_untouched_frames_can_be_retired_too() {
-        let mut entries = [GARBAGE; 8];
-        let mut table = table(&mut entries);
-        let mut list = FrameList::EMPTY;
-        let freed = table.take(Holder::Task(1), &mut list).unwrap();
-        table.give_back(&mut list);
-        assert!(table.retire(freed));
-        assert!(table.retire(FrameNumber(0x202)));
-        assert_eq!(table.stock(), (8, 6, 2));
-        let rest: Vec<_> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut list)).collect();
-        assert_eq!(rest.len(), 6);
-        assert!(!rest.contains(&freed) && !rest.contains(&FrameNumber(0x202)));
-    }
-
-    #[test]
-    fn owners_are_known_frame_by_frame() {
-        let mut entries = [GARBAGE; 8];
-        let mut table = table(&mut entries);
-        let mut list = FrameList::EMPTY;
-        let page = table.take(Holder::Task(3), &mut list).unwrap();
-        let walk = table.take(Holder::Table(3), &mut list).unwrap();
-        assert_eq!(table.holder(page), Holder::Task(3));
-        assert_eq!(table.holder(walk), Holder::Table(3));
-        assert_eq!(table.holder(FrameNumber(0x203)), Holder::Free);
-        assert_eq!(table.holder(FrameNumber(0x104)), Holder::Outside);
-        assert_eq!(table.holder(FrameNumber(0)), Holder::Outside);
-        assert!(!table.retire(FrameNumber(0x9000)));
-    }
-
-    /// A block begins in the middle of the first range; the second one has room for two.
-    fn blocks(entries: &mut [Entry]) -> FrameTable<'_> {
-        FrameTable::new(
-            entries,
-            [(FrameNumber(0x100), 0x350), (FrameNumber(0x1000), 0x4ff)],
-        )
-    }
-
-    #[test]
-    fn a_block_lies_together_aligned_and_is_nobody_elses() {
-        let mut entries = [GARBAGE; 0x900];
-        let mut table = blocks(&mut entries);
-        let (mut one, mut other) = (FrameList::EMPTY, FrameList::EMPTY);
-        let early = table.take(Holder::Task(2), &mut other).unwrap();
-        let first: Vec<_> = (0..4)
-            .map_while(|_| table.take_block(Holder::Task(1), &mut one))
-            .collect();
-        assert_eq!(first, [0x200, 0x1000, 0x1200].map(FrameNumber), "and no fourth");
-        assert_eq!(table.stock(), (0x84f, 0x84f - 0x601, 0));
-        for frame in first.iter().flat_map(|first| first.0..first.0 + BLOCK) {
-            assert_eq!(table.holder(FrameNumber(frame)), Holder::Task(1), "{frame:#x}");
-        }
-        // What is left is handed out singly, each frame once.
-        let mut rest: Vec<u64> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut other))
-            .map(|frame| frame.0)
-            .collect();
-        rest.push(early.0);
-        rest.sort_unstable();
-        let expected: Vec<u64> = (0x100..0x200).chain(0x400..0x450).chain(0x1400..0x14ff).collect();
-        assert_eq!(rest, expected);
-        table.give_back(&mut one);
-        table.give_back(&mut other);
-        assert_eq!(table.stock(), (0x84f, 0x84f, 0));
-    }
-
-    #[test]
-    fn a_block_that_came_back_whole_is_taken_again_and_one_with_a_retired_frame_never() {
-        let mut entries = [GARBAGE; 0x900];
-        let mut table = blocks(&mut entries);
-        let (mut one, mut other) = (FrameList::EMPTY, FrameList::EMPTY);
-        let taken = table.take_block(Holder::Task(1), &mut one).unwrap();
-        table.give_back(&mut one);
-        assert_eq!(table.take_block(Holder::Task(1), &mut one), Some(taken));
-        assert!(table.retire(FrameNumber(taken.0 + 5)));
-        table.give_back(&mut one);
-        assert_eq!(table.stock(), (0x84f, 0x84e, 1));
-        assert_eq!(
-            table.take_block(Holder::Task(1), &mut one),
-            Some(FrameNumber(0x1000))
-        );
-        // One that was retired while it was free: it is in the list of those, and stays out of every hand.
-        assert!(table.retire(FrameNumber(0x1300)));
-        assert_eq!(table.take_block(Holder::Task(1), &mut one), None);
-        let rest: Vec<_> = std::iter::from_fn(|| table.take(Holder::Task(2), &mut other)).collect();
-        assert_eq!(rest.len(), 0x84f - 0x200 - 2);
-        let bad = [FrameNumber(taken.0 + 5), FrameNumber(0x1300)];
-        assert!(
-            !rest
-                .iter()
-                .any(|frame| bad.contains(frame) || table.holder(*frame) != Holder::Task(2))
-        );
-        assert_eq!(table.stock(), (0x84f, 0, 2));
-        table.give_back(&mut one);
-        table.give_back(&mut other);
-        assert_eq!(table.stock(), (0x84f, 0x84d, 2));
-    }
-
-    #[test]
-    fn without_a_whole_block_nothing_is_taken() {
-        let mut entries = [GARBAGE; 0x900];
-        let mut table = blocks(&mut entries);
-        let mut list = FrameList::EMPTY;
-        for at in [0x3ff, 0x1000, 0x13ff] {
-            assert!(table.retire(FrameNumber(at)));
-        }
-        assert_eq!(table.take_block(Holder::Task(1), &mut list), None);
-        assert_eq!(table.stock(), (0x84f, 0x84c, 3));
-        assert_eq!(list, FrameList::EMPTY);
-    }
-
-    #[test]
-    fn too_few_entries_leave_frames_out_and_none_out_of_bounds() {
-        let mut entries = [GARBAGE; 5];
-        let mut table = table(&mut entries);
-        let mut list = FrameList::EMPTY;
-        assert_eq!(
-            std::iter::from_fn(|| table.take(Holder::Kernel, &mut list)).count(),
-            5
-        );
-    }
-}
+mod tests;

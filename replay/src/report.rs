@@ -95,6 +95,10 @@ pub struct Census {
     pub heap_used: u64,
     /// Bytes of heap.
     pub heap: u64,
+    /// Frames that have become tables of the kernel's own mapping of memory.
+    pub tables: u64,
+    /// Retired frames that this mapping has still.
+    pub still_mapped: u64,
 }
 
 /// A note.
@@ -135,6 +139,17 @@ pub enum Note {
         /// Memory errors handled so far.
         handled: u64,
     },
+    /// The kernel has read a retired frame by its own mapping of memory, and every other frame of that frame's 2 MiB.
+    Mapping {
+        /// The frame.
+        frame: u64,
+        /// ESR_EL1 of the exception that reading it brought; zero when it brought none.
+        esr: u64,
+        /// FAR_EL1 of the same.
+        far: u64,
+        /// How many of the others could be read.
+        sound: u64,
+    },
     /// Newer than this reader.
     Unknown {
         /// Its kind.
@@ -150,6 +165,7 @@ const MEASURE: u8 = 0x82;
 const STARTED: u8 = 0x83;
 const BOOTED: u8 = 0x84;
 const PENDING: u8 = 0x86;
+const MAPPING: u8 = 0x8b;
 
 const fn low(word: u64) -> u32 {
     (word & 0xffff_ffff) as u32
@@ -207,8 +223,8 @@ impl Note {
                     c.retired,
                     c.heap_used,
                     c.heap,
-                    0,
-                    0,
+                    c.tables,
+                    c.still_mapped,
                     0,
                     0,
                     0,
@@ -249,6 +265,12 @@ impl Note {
                 PENDING,
                 [number, u64::from(serror), handled, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             ),
+            Self::Mapping {
+                frame,
+                esr,
+                far,
+                sound,
+            } => (MAPPING, [frame, esr, far, sound, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
             Self::Unknown { kind, words } => (kind, words),
         }
     }
@@ -276,6 +298,8 @@ impl Note {
                 retired: d,
                 heap_used: e,
                 heap: f,
+                tables: g,
+                still_mapped: h,
             }),
             MEASURE => Self::Measure { number: a, value: b },
             STARTED => Self::Started {
@@ -288,6 +312,12 @@ impl Note {
                 number: a,
                 serror: b != 0,
                 handled: c,
+            },
+            MAPPING => Self::Mapping {
+                frame: a,
+                esr: b,
+                far: c,
+                sound: d,
             },
             _ => Self::Unknown { kind, words: *words },
         }
@@ -330,7 +360,15 @@ mod tests {
                 retired: 3,
                 heap_used: 4,
                 heap: 5,
+                tables: 6,
+                still_mapped: 7,
             }),
+            Note::Mapping {
+                frame: 1,
+                esr: 2,
+                far: 3,
+                sound: 4,
+            },
             Note::Measure { number: 1, value: 60 },
             Note::Started {
                 task: 3,

@@ -26,7 +26,7 @@ struct Mutant {
     scenario: &'static str,
 }
 
-const MUTANTS: [Mutant; 5] = [
+const MUTANTS: [Mutant; 6] = [
     Mutant {
         name: "decode: no exception is an abort",
         file: "agent/src/syndrome/mod.rs",
@@ -62,6 +62,13 @@ const MUTANTS: [Mutant; 5] = [
         to: "    fn retire(&mut self, frame: FrameNumber) {\n        if frame.0 != u64::MAX {\n            return;\n        }\n",
         scenario: "restart",
     },
+    Mutant {
+        name: "linear map: the frame stays mapped",
+        file: "firmware/src/arch/linear.rs",
+        from: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n",
+        to: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n    if physical != u64::MAX {\n        return TakenOut::Done;\n    }\n",
+        scenario: "retired",
+    },
 ];
 
 /// What the guest is built from.
@@ -89,7 +96,7 @@ pub(crate) fn try_all(workspace: &Workspace, has_lab: bool) -> Result<Tally> {
     let copy = Copy::of(workspace)?;
     let backends: &[&str] = if has_lab { &["qemu", "lab"] } else { &["qemu"] };
     let image = copy.build()?;
-    for scenario in ["restart", "serror-uer"] {
+    for scenario in ["restart", "serror-uer", "retired"] {
         for backend in backends {
             let passed = passes(workspace, &image, scenario, backend)?;
             ensure!(

@@ -11,6 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod gic;
 pub(crate) mod guarded;
 pub(crate) mod heap;
+pub(crate) mod linear;
 pub(crate) mod memory;
 pub(crate) mod port;
 pub(crate) mod psci;

@@ -9,7 +9,7 @@
 //! out of the linear map, so that no writable alias of its text exists.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use aarch64_cpu::asm::barrier;
 use seawall_firmware::board::Range;
@@ -19,6 +19,8 @@ use seawall_firmware::native;
 pub(crate) const LINEAR_BASE: u64 = 0xffff_ff80_0000_0000;
 /// Devices, in windows of 2 MiB.
 pub(crate) const DEVICE_BASE: u64 = 0xffff_ffc0_0000_0000;
+/// The last page of the kernel's 2 MiB, which the linker leaves free: see [`open_window`].
+pub(crate) const WINDOW: u64 = 0xffff_ffff_801f_f000;
 /// The device tree: two windows of 2 MiB.
 pub(crate) const TREE_BASE: u64 = 0xffff_ffc0_4000_0000;
 
@@ -61,7 +63,7 @@ const fn as_block(attributes: u64) -> u64 {
 #[repr(C, align(4096))]
 pub(crate) struct Table(UnsafeCell<[u64; 512]>);
 
-// SAFETY: tables are written with one CPU running and exceptions masked, by `Table::set` alone.
+// SAFETY: tables are written with one CPU running and exceptions masked, by `Table::set` and `linear` alone.
 unsafe impl Sync for Table {}
 
 impl Table {
@@ -69,16 +71,18 @@ impl Table {
         Self(UnsafeCell::new([0; 512]))
     }
 
+    fn slot(&self, index: u64) -> *mut u64 {
+        self.0.get().cast::<u64>().wrapping_add(native(index & 511))
+    }
+
     fn set(&self, index: u64, descriptor: u64) {
-        let slot = self.0.get().cast::<u64>().wrapping_add(native(index & 511));
-        // SAFETY: the index was cut to the table's 512 slots; volatile, because the MMU reads what is written.
-        unsafe { slot.write_volatile(descriptor) }
+        // SAFETY: one of the table's 512 slots; volatile, because the MMU reads what is written.
+        unsafe { self.slot(index).write_volatile(descriptor) }
     }
 
     fn get(&self, index: u64) -> u64 {
-        let slot = self.0.get().cast::<u64>().wrapping_add(native(index & 511));
-        // SAFETY: the index was cut to the table's 512 slots.
-        unsafe { slot.read_volatile() }
+        // SAFETY: one of the table's 512 slots.
+        unsafe { self.slot(index).read_volatile() }
     }
 }
 
@@ -96,6 +100,8 @@ static TREE_LEVEL2: Table = Table::empty();
 static LINEAR_LEVEL2: [Table; 18] = [const { Table::empty() }; 18];
 static LINEAR_USED: AtomicUsize = AtomicUsize::new(0);
 static DEVICES_USED: AtomicUsize = AtomicUsize::new(0);
+/// Where the Image lies, for whoever looks for the kernel's own tables later.
+static IMAGE: AtomicU64 = AtomicU64::new(0);
 
 /// The kernel's own table as the MMU needs it. The kernel is linked in one piece, so its physical addresses are found
 /// from where it was loaded.
@@ -150,6 +156,7 @@ pub(crate) fn map_device(address: u64, image: u64) -> Option<u64> {
 /// Maps a bank of memory into the linear map, but for the 2 MiB blocks that `kernel` touches; gives what of the bank
 /// is mapped, which is whole blocks of 2 MiB. `None` when the tables for it are used up.
 pub(crate) fn map_bank(bank: Range, kernel: Range, image: u64) -> Option<Range> {
+    IMAGE.store(image, Ordering::Relaxed);
     let mapped = Range {
         start: bank.start.next_multiple_of(BLOCK),
         end: bank.end & !(BLOCK - 1),
@@ -189,4 +196,30 @@ fn level2(slot: u64, image: u64) -> Option<&'static Table> {
     let table = LINEAR_LEVEL2.get(LINEAR_USED.fetch_add(1, Ordering::Relaxed))?;
     KERNEL_LEVEL1.set(slot, physical(table, image) | PAGE);
     Some(table)
+}
+
+/// The entry of level 1 for an address of the upper half.
+pub(super) fn linear_level1(address: u64) -> *mut u64 {
+    KERNEL_LEVEL1.slot(index(address, 1))
+}
+
+/// Where the kernel's own mapping has a table that lies at this physical address, if it is one of the kernel's statics.
+pub(super) fn of_the_kernel(table: u64) -> Option<*mut u64> {
+    let offset = table.checked_sub(IMAGE.load(Ordering::Relaxed))?;
+    LINEAR_LEVEL2
+        .iter()
+        .map(|known| known.slot(0))
+        .find(|known| (*known as u64).wrapping_sub(super::memory::kernel_base()) == offset)
+}
+
+/// Maps a table that is a frame apart from the linear map; what was there before has been forgotten.
+pub(super) fn open_window(table: u64) -> *mut u64 {
+    KERNEL_LEVEL3.set(WINDOW >> 12, table | NORMAL_RW);
+    publish();
+    core::ptr::with_exposed_provenance_mut(native(WINDOW))
+}
+
+/// The entry that maps the window.
+pub(super) fn window() -> *mut u64 {
+    KERNEL_LEVEL3.slot(WINDOW >> 12)
 }

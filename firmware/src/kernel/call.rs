@@ -117,6 +117,7 @@ impl Guest {
                 memory::touch(page);
                 announced
             }
+            Some(What::Retired) => self.read_retired(),
             None => FAILED,
         }
     }

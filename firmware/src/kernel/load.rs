@@ -156,6 +156,8 @@ impl Kernel {
             retired,
             heap_used,
             heap,
+            tables: self.frames.mapping_tables(),
+            still_mapped: self.frames.still_mapped(),
         }
     }
 }

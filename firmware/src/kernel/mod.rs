@@ -17,6 +17,7 @@ pub(crate) mod console;
 pub(crate) mod end;
 mod load;
 pub(crate) mod recover;
+mod retired;
 mod schedule;
 pub(crate) mod task;
 mod trial;

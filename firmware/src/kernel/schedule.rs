@@ -72,6 +72,7 @@ impl Guest {
         self.kernel.wake_sleepers();
         self.kernel.say_verdicts();
         self.kernel.give_back_dead();
+        self.kernel.frames.take_out_retired();
         while let Some(slot) = self.kernel.again.take_lowest() {
             match self.kernel.load(slot) {
                 Ok(()) => self.note_start(slot),

@@ -28,6 +28,19 @@ pub struct Started {
     pub program: String,
 }
 
+/// A retired frame that the kernel read by its own mapping of memory, and its neighbours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// The frame.
+    pub frame: u64,
+    /// ESR_EL1, or zero.
+    pub esr: u64,
+    /// FAR_EL1.
+    pub far: u64,
+    /// Frames of the same 2 MiB that could be read.
+    pub sound: u64,
+}
+
 /// What journal and transcript say.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
@@ -53,6 +66,8 @@ pub struct Evidence {
     pub measures: Vec<(u64, u64)>,
     /// ISR_EL1.A where SErrors were masked, and how many errors had been handled by then.
     pub pending: Vec<(bool, u64)>,
+    /// Retired frames that the kernel read by its own mapping of memory.
+    pub mapping: Vec<Mapping>,
     /// Instructions to the first of EL0.
     pub booted: Option<u64>,
     /// The guest's own words about its end.
@@ -143,6 +158,17 @@ impl Evidence {
                     });
                 }
                 Note::Pending { serror, handled, .. } => self.pending.push((serror, handled)),
+                Note::Mapping {
+                    frame,
+                    esr,
+                    far,
+                    sound,
+                } => self.mapping.push(Mapping {
+                    frame,
+                    esr,
+                    far,
+                    sound,
+                }),
                 Note::Booted { instructions } => self.booted = Some(instructions),
                 // Newer notes say nothing that this judge could hold against a scenario.
                 Note::Unknown { .. } => {}

@@ -11,6 +11,7 @@ mod held;
 pub mod incidents;
 mod injections;
 mod itself;
+mod mapping;
 mod pending;
 mod stock;
 mod tasks;
@@ -101,6 +102,7 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     if has_journal {
         aborts::check(&case, &mut findings);
         pending::check(&case, &mut findings);
+        mapping::check(&case, &mut findings);
     }
     if has_journal && scenario.expect.end == GuestEnd::Done {
         tasks::check(&case, &mut findings);

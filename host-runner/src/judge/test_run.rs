@@ -131,6 +131,8 @@ pub(crate) fn census(at_end: bool, free: u64, retired: u64) -> Note {
         retired,
         heap_used: 4096,
         heap: 65_536,
+        tables: u64::from(at_end),
+        still_mapped: 0,
     })
 }
 
@@ -157,7 +159,7 @@ impl Story {
                 Item::Note(Note::Task(task(1, "load", TaskState::Killed))),
                 Item::Note(Note::Task(task(2, "bystander", TaskState::Alive))),
                 Item::Note(Note::Task(task(3, "bystander", TaskState::Alive))),
-                Item::Note(census(true, 14_999, 1)),
+                Item::Note(census(true, 14_998, 1)),
             ],
             capacity: 64,
             events: vec![Event::of(What::Journal), opened(0, 1, FRAME), ended(End::Done)],

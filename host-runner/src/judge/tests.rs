@@ -177,7 +177,7 @@ fn of_two_victims_each_is_charged_for_its_own_page() {
         .insert(8, Item::Note(Note::Task(task(4, "bystander", TaskState::Alive))));
     story.events = vec![opened(0, 1, FRAME), opened(1, 2, FRAME + 1), ended(End::Done)];
     story.final_census().retired = 2;
-    story.final_census().free = 14_998;
+    story.final_census().free = 14_997;
     // The second to announce is the first to touch.
     story.items[4] = Item::Abort(abort(2, FRAME + 1));
     story.items.insert(5, Item::Abort(abort(1, FRAME)));
@@ -256,6 +256,13 @@ fn the_stock_counts() {
     spoilt(&["retired"], |story| story.final_census().retired = 0);
     spoilt(&["leak"], |story| story.final_census().free = 14_000);
     spoilt(&["leak"], |story| story.final_census().free = 15_000);
+    spoilt(&["mapped"], |story| story.final_census().still_mapped = 1);
+    spoilt(&["leak"], |story| story.final_census().tables = 2);
+    spoilt(&["leak", "tables"], |story| story.final_census().tables = 0);
+    spoilt(&["tables"], |story| {
+        let census = story.final_census();
+        (census.tables, census.free) = (3, 14_996);
+    });
     spoilt(&["heap-leak"], |story| story.final_census().heap_used += 16);
     spoilt(&["frames"], |story| story.final_census().frames -= 1);
     spoilt(&["census"], |story| {
@@ -372,4 +379,54 @@ fn a_save_of_the_runners_own_is_nobodys_injection_and_one_of_the_plans_is() {
         });
     });
     spoilt(&["run-end"], |story| story.end = RunEnd::Saved(vec![]));
+}
+
+#[test]
+fn a_retired_frame_that_was_read_is_held_against_what_is_expected() {
+    let text = format!("{LOAD}\n[[expect.mapping]]\nesr = 0x96000007\nsound = 511\n");
+    let read = Note::Mapping {
+        frame: FRAME,
+        esr: 0x9600_0007,
+        far: 0xffff_ff80_0000_0000 | FRAME << 12,
+        sound: 511,
+    };
+    let findings = |notes: &[Note]| {
+        let mut story = Story::load();
+        story.scenario = parse("load.toml", &text).unwrap();
+        let notes = notes.iter().map(|note| Item::Note(*note));
+        story.items.splice(5..5, notes);
+        let findings = story.judged().verdict.findings;
+        findings
+            .into_iter()
+            .map(|finding| finding.check)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(findings(&[read]), [""; 0]);
+    assert_eq!(findings(&[]), ["mapping"]);
+    assert_eq!(findings(&[read, read]), ["mapping"]);
+    let Note::Mapping {
+        frame,
+        esr,
+        far,
+        sound,
+    } = read
+    else {
+        unreachable!("made above")
+    };
+    for (frame, esr, far, sound, count) in [
+        (frame, 0x9600_0010, far, sound, 1),
+        (frame, esr, far, 510, 1),
+        (frame, esr, far + 8, sound, 1),
+        // Another frame, and so another address than expected.
+        (frame + 1, esr, far, sound, 2),
+        (frame, 0, 0, 512, 3),
+    ] {
+        let note = Note::Mapping {
+            frame,
+            esr,
+            far,
+            sound,
+        };
+        assert_eq!(findings(&[note]), vec!["mapping"; count]);
+    }
 }

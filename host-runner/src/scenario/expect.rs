@@ -7,8 +7,8 @@ use toml::Spanned;
 use super::check::Checker;
 use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar};
 use super::{
-    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedPending, Far, FinalState, Frame,
-    Guest, GuestEnd, Level, PROGRAMS, Severity,
+    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedMapping, ExpectedPending, Far,
+    FinalState, Frame, Guest, GuestEnd, Level, PROGRAMS, Severity,
 };
 
 impl Checker {
@@ -28,6 +28,11 @@ impl Checker {
                 .into(),
         });
         let pending = pending.collect();
+        let mapping = raw.mapping.iter().map(|mapping| ExpectedMapping {
+            esr: self.syndrome(Some(&mapping.esr)),
+            sound: self.ranged(Some(&mapping.sound), "sound", 0..=511, 511).into(),
+        });
+        let mapping = mapping.collect();
         let mut tasks = BTreeMap::new();
         for (program, state) in raw.tasks {
             self.one_of(
@@ -77,6 +82,7 @@ impl Checker {
                 .map(|advised| u64::from(self.ranged(Some(&advised), "advised", 0..=1_000_000, 0))),
             aborts,
             pending,
+            mapping,
             tasks,
             restarts,
         }

@@ -80,6 +80,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("apart_store", &[]),
     ("apart_fetch", &[]),
     ("apart_copyin", &[]),
+    ("retired", &["load"]),
 ];
 
 /// Those whose page to be poisoned has 2 MiB of memory of its own.
@@ -209,6 +210,8 @@ pub struct Expect {
     pub aborts: Vec<ExpectedAbort>,
     /// What the guest read where it had SErrors masked, in order, and nothing beside it.
     pub pending: Vec<ExpectedPending>,
+    /// What the guest read of retired frames by its own mapping of memory, in order, and nothing beside it.
+    pub mapping: Vec<ExpectedMapping>,
     /// Final states by program.
     pub tasks: BTreeMap<String, FinalState>,
     /// How often a program's tasks were started again, each; zero where nothing is said.
@@ -222,6 +225,15 @@ pub struct ExpectedPending {
     pub serror: bool,
     /// How many memory errors it had handled by then.
     pub handled: u64,
+}
+
+/// What the guest found when it read a retired frame, and the others of its 2 MiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpectedMapping {
+    /// ESR_EL1.
+    pub esr: u64,
+    /// How many of the others could be read.
+    pub sound: u64,
 }
 
 /// A run of equal abort records.

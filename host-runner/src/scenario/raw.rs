@@ -81,6 +81,8 @@ pub(super) struct RawExpect {
     #[serde(default)]
     pub(super) pending: Vec<RawPending>,
     #[serde(default)]
+    pub(super) mapping: Vec<RawMapping>,
+    #[serde(default)]
     pub(super) tasks: BTreeMap<Text, Text>,
     #[serde(default)]
     pub(super) restarts: BTreeMap<Text, Number>,
@@ -100,6 +102,13 @@ pub(super) struct RawLinux {
 pub(super) struct RawPending {
     pub(super) serror: bool,
     pub(super) handled: Number,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMapping {
+    pub(super) esr: Number,
+    pub(super) sound: Number,
 }
 
 #[derive(Deserialize, Debug)]
