@@ -8,8 +8,9 @@ use crate::TaskId;
 pub enum Origin {
     /// A task in EL0, by its own access or by an SError while it ran.
     Task(TaskId),
-    /// The kernel, in a copy that may fail, for this task. A synchronous abort alone can be placed there: an SError
-    /// says nothing about the instruction it arrives at.
+    /// The kernel, in a copy that may fail, of this task's memory: a synchronous abort by the instruction it came at, or
+    /// an SError that was deferred between the barriers before and after the copy. One that is taken says nothing
+    /// about the instruction it arrives at, and is not placed here.
     KernelCopy(TaskId),
     /// The kernel anywhere else.
     Kernel,

@@ -126,23 +126,26 @@ pub trait Policy {
 /// - Uncontainable, from anywhere: halt. It never returns to EL0.
 /// - In the kernel's own state, or in a frame that is the kernel's: halt.
 /// - A page that can be had again, where the state is precise: heal it.
-/// - In a copy that may fail: the copy fails if the state is precise, else the kernel's own is in doubt: halt.
+/// - In a copy that may fail: the copy fails if the state is precise. If it is not, and two barriers have confined the
+///   error to the copy, what the copy brought is dropped, and the task whose memory it was is not resumed; without
+///   barriers the kernel's own state is in doubt: halt.
 /// - A task's that has a handler, if the state is precise: signal.
 /// - Any other of a task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
 #[inline]
 pub fn floor(case: &Case) -> Decision {
     match (case.effective_severity(), case.origin) {
         (Severity::Corrected | Severity::Restartable, _) => Decision::CarryOn,
-        (Severity::Uncontainable, _)
-        | (_, Origin::Kernel | Origin::Idle)
-        | (Severity::Unrecoverable, Origin::KernelCopy(_)) => Decision::Halt,
+        (Severity::Uncontainable, _) | (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
+        (Severity::Unrecoverable, Origin::KernelCopy(_)) if !matches!(case.cause, Cause::Deferred) => {
+            Decision::Halt
+        }
         _ if matches!(case.owner, Some(FrameOwner::Kernel)) => Decision::Halt,
         (Severity::Recoverable, _) if case.heals => Decision::Heal,
         (Severity::Recoverable, Origin::KernelCopy(_)) => Decision::FailCopy,
         (Severity::Recoverable, _) if case.can_signal() => Decision::Signal,
         (
             Severity::Recoverable | Severity::Unrecoverable,
-            Origin::Task(_) | Origin::Walk(_) | Origin::Border(_),
+            Origin::Task(_) | Origin::Walk(_) | Origin::Border(_) | Origin::KernelCopy(_),
         ) => Decision::Restart,
     }
 }

@@ -1,9 +1,13 @@
 //! The calls a program can make: number in x8, arguments from x0, result in x0.
 //!
-//! A call that fails gives [`FAILED`]. Unknown numbers fail and cost the caller nothing else.
+//! A call that fails gives [`FAILED`], and [`MEMORY_ERROR`] when it was a memory error that it failed for. Unknown
+//! numbers fail and cost the caller nothing else.
 
-/// The result of a call that failed.
+/// The result of a call that failed: an argument was wrong, an address among them that is not mapped for this.
 pub const FAILED: u64 = u64::MAX;
+/// The result of a call that met a memory error in the memory that it was to read or write, or in what it waited on.
+/// Nothing is known of what it was to move. The page is lost, and no longer mapped.
+pub const MEMORY_ERROR: u64 = u64::MAX - 1;
 
 /// Does nothing and gives 0.
 pub const NOTHING: u64 = 0;
@@ -35,6 +39,25 @@ pub const WAIT: u64 = 11;
 /// Reads a register of a task that has ended: slot, register (0 to 30 for x0 to x30, 31 for the program counter).
 pub const INSPECT: u64 = 12;
 
+/// Reads what the kernel knows of the caller: address, length. Writes as much of it as `length` says, at most
+/// [`ABOUT_BYTES`]: the program's name in 16 bytes, its slot, how many memory errors were charged to it, nanoseconds
+/// since boot, each in 8. Gives the bytes written.
+pub const READ: u64 = 16;
+/// Waits until [`FUTEX_WAKE`] is called for a word: its address, a multiple of 4; the value that it must have, 32 bits;
+/// nanoseconds, 0 = without limit. Gives 0 when it was woken, 1 when the word has another value, 2 when the time is
+/// over. Words are told apart by the memory they lie in.
+pub const FUTEX_WAIT: u64 = 17;
+/// Wakes those who wait for a word: its address, how many at most. Gives how many there were.
+pub const FUTEX_WAKE: u64 = 18;
+/// Reads memory of another task that lives or was isolated: its slot, address, to where, length. Reads to the end of
+/// the page and at most [`PEEK_BYTES`]; gives the bytes read. Any task may: there are no users in this guest.
+pub const PEEK: u64 = 19;
+
+/// What [`READ`] knows, in bytes.
+pub const ABOUT_BYTES: usize = 40;
+/// What [`PEEK`] reads at most.
+pub const PEEK_BYTES: usize = 128;
+
 /// What a checkpoint speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
@@ -64,6 +87,18 @@ pub enum What {
     /// Nothing is announced. The kernel reads the frame that it last took out of its own mapping of memory by that very
     /// mapping, and all other frames of the same 2 MiB, and notes what came of it. The address means nothing.
     Retired = 20,
+    /// The next copy between the kernel and a task's memory: under the number before the barrier that begins it, and
+    /// under the next in its middle, there with the page that the copy goes on in. Announced for the task whose memory
+    /// it is. The address means nothing.
+    Copy = 10,
+    /// The next interrupt while the caller runs, before the kernel has synchronised its border. The address means nothing.
+    Interrupt = 11,
+    /// The next error that is handled: announced while it is, before it is judged, with a page of the kernel's own, which
+    /// the kernel then reads. An abort of EL0 is not stopped at. The address means nothing.
+    Handler = 12,
+    /// A page of the kernel's own, which it then reads, or where it is text runs, itself. The address is a number of
+    /// [`CHECKPOINT`].
+    Region = 13,
 }
 
 impl What {
@@ -82,6 +117,10 @@ impl What {
             8 => Some(Self::BeyondText),
             9 => Some(Self::Deferred),
             20 => Some(Self::Retired),
+            10 => Some(Self::Copy),
+            11 => Some(Self::Interrupt),
+            12 => Some(Self::Handler),
+            13 => Some(Self::Region),
             _ => None,
         }
     }

@@ -157,6 +157,8 @@ impl Interpreter {
             Register::Kernel => self.announce(Window::Kernel, value),
             Register::User => self.announce(Window::User, value),
             Register::Masked => self.announce(Window::Masked, value),
+            Register::Copy => self.announce(Window::Copy, value),
+            Register::Handler => self.announce(Window::Handler, value),
             Register::End => Reaction::End(End::from_word(value)),
         }
     }

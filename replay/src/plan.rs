@@ -167,7 +167,12 @@ pub const fn is_abort_in(window: Window, esr: u64) -> bool {
     let class = (esr >> 26) & 0x3f;
     let fits = match window {
         Window::User => matches!(class, 0x20 | 0x24),
-        Window::Checkpoint | Window::Border | Window::Kernel | Window::Masked => matches!(class, 0x21 | 0x25),
+        Window::Checkpoint
+        | Window::Border
+        | Window::Kernel
+        | Window::Masked
+        | Window::Copy
+        | Window::Handler => matches!(class, 0x21 | 0x25),
         // No code has run yet that could be aborted.
         Window::Start => false,
     };

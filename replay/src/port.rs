@@ -14,8 +14,10 @@
 //! | 0x0028 | [`Register::Border`] | w | an [`Announcement`], made between exception entry and the border's ESB |
 //! | 0x0030 | [`Register::Kernel`] | w | an [`Announcement`] of what the kernel itself is about to touch |
 //! | 0x0038 | [`Register::End`] | w | the guest is done: an [`End`] |
+//! | 0x0040 | [`Register::Handler`] | w | an [`Announcement`], made while the kernel handles an error, of a page that it is about to touch |
 //! | 0x0050 | [`Register::Masked`] | w | an [`Announcement`], made while SErrors are masked, before the guest lets in what became pending |
 //! | 0x0058 | [`Register::Start`] | – | takes nothing: the replayer itself announces the start, before the guest's first instruction |
+//! | 0x0078 | [`Register::Copy`] | w | an [`Announcement`], made before the barrier that begins a copy of a task's memory, or in the middle of the copy |
 //! | 0x1000 | [`Register::User`] | w | an [`Announcement`] without a page, from EL0 |
 
 use crate::IntermediateAddress;
@@ -44,8 +46,10 @@ pub enum Register {
     Border = 0x0028,
     Kernel = 0x0030,
     End = 0x0038,
+    Handler = 0x0040,
     Masked = 0x0050,
     Start = 0x0058,
+    Copy = 0x0078,
     User = 0x1000,
 }
 
@@ -62,8 +66,10 @@ impl Register {
             0x0028 => Self::Border,
             0x0030 => Self::Kernel,
             0x0038 => Self::End,
+            0x0040 => Self::Handler,
             0x0050 => Self::Masked,
             0x0058 => Self::Start,
+            0x0078 => Self::Copy,
             0x1000 => Self::User,
             _ => return None,
         })
@@ -93,6 +99,11 @@ pub enum Window {
     Masked = 4,
     /// Before the guest's first instruction: no guest announces that, the replayer does.
     Start = 5,
+    /// The kernel, at a copy of a task's memory, with SErrors masked: before the barrier that begins the copy, or in its
+    /// middle, where what pends is found by the barrier behind it. The task is the one whose memory it is.
+    Copy = 6,
+    /// The kernel, while it handles an error, with SErrors masked, before it touches a page of its own.
+    Handler = 7,
 }
 
 impl Window {
@@ -106,6 +117,8 @@ impl Window {
             3 => Self::User,
             4 => Self::Masked,
             5 => Self::Start,
+            6 => Self::Copy,
+            7 => Self::Handler,
             _ => return None,
         })
     }
@@ -120,6 +133,8 @@ impl Window {
             Self::User => Register::User,
             Self::Masked => Register::Masked,
             Self::Start => Register::Start,
+            Self::Copy => Register::Copy,
+            Self::Handler => Register::Handler,
         }
     }
 }
@@ -213,7 +228,7 @@ mod tests {
                 Some(register) => assert_eq!(register.offset(), offset),
                 None => assert!(!matches!(
                     offset,
-                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x50 | 0x58 | 0x1000
+                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x40 | 0x50 | 0x58 | 0x78 | 0x1000
                 )),
             }
         }

@@ -204,6 +204,11 @@ fn place(snapshot: &Snapshot, finding: &Finding, running: Running, kernel: &impl
             Some(task) => Origin::KernelCopy(task),
             None => at_el1(running),
         },
+        // What a barrier around a copy found came while the copy ran; what is taken says nothing of where it arose.
+        (Level::El1, _, None) if matches!(finding.cause, Cause::Deferred) => match kernel.copied() {
+            Some(task) => Origin::KernelCopy(task),
+            None => at_el1(running),
+        },
         (Level::El1, _, None) => at_el1(running),
     }
 }

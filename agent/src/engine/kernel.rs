@@ -86,6 +86,14 @@ pub trait Kernel {
     /// that can be left at any instruction may be named here: it holds nothing that its error path does not give back.
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId>;
 
+    /// For which task the copy was that the error synchronisation barrier ended whose `DISR_EL1` is being judged: one
+    /// barrier stood before the copy, and found nothing, and this one is the first since. `None` for every other
+    /// barrier in the kernel.
+    #[inline]
+    fn copied(&self) -> Option<TaskId> {
+        None
+    }
+
     /// The frame that `task` reaches from EL0 at `address`, by the kernel's own books or its tables. `None` for an
     /// address that the task cannot reach, kernel addresses among them: the agent relies on it to tell a stale FAR.
     ///

@@ -12,6 +12,7 @@ use seawall_agent::{
 pub(crate) struct Mock {
     pub(crate) running: Running,
     pub(crate) copies: BTreeMap<u64, TaskId>,
+    pub(crate) copied: Option<TaskId>,
     pub(crate) pages: BTreeMap<(TaskId, u64), FrameNumber>,
     pub(crate) tables: BTreeMap<(TaskId, i8), FrameNumber>,
     pub(crate) owners: BTreeMap<FrameNumber, FrameOwner>,
@@ -32,6 +33,7 @@ impl Mock {
         Self {
             running,
             copies: BTreeMap::new(),
+            copied: None,
             pages: BTreeMap::new(),
             tables: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -56,6 +58,10 @@ impl Kernel for Mock {
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId> {
         self.asked.borrow_mut().insert("copying_for");
         self.copies.get(&elr.0).copied()
+    }
+
+    fn copied(&self) -> Option<TaskId> {
+        self.copied
     }
 
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {

@@ -199,6 +199,7 @@ pub(super) extern "C" fn el0_irq(frame: *mut Frame) -> ! {
     let Some(guest) = (unsafe { guest() }) else {
         leave_for(frame);
     };
+    guest.before_interrupts_border();
     if guest.kernel.ras && registers::synchronise_errors() != 0 && !guest.border() {
         leave_for(guest.next());
     }

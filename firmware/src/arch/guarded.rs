@@ -2,14 +2,17 @@
     unsafe_code,
     reason = "accesses that may abort, with a way back, are assembly that the vectors know"
 )]
-//! Accesses that may fail: copies from programs' memory, probes for devices, calls to a conduit that may not exist; and
+//! Accesses that may fail: copies from and to programs' memory, probes for devices, calls to a conduit that may not exist; and
 //! the one place where the kernel lets in an SError that it had masked.
 //!
 //! Between `guarded_start` and `guarded_end` an exception from EL1 goes on at `guarded_failed` and the function gives
-//! an error, in place of an epitaph. Copies use the unprivileged loads, so that a program can have the kernel read only
-//! what it could read itself.
+//! an error, in place of an epitaph. Copies use the unprivileged loads and stores, so that a program can have the kernel
+//! read and write only what it could itself; memory of a program that does not run is read through the linear map, by
+//! frames of which the kernel knows whose they are.
 
 use core::arch::global_asm;
+
+use seawall_agent::FrameNumber;
 
 // All: INPUTS as declared below. OUTPUTS: x0, x1. CLOBBERS: x0 to x17. ENDING: RET.
 global_asm!(
@@ -27,6 +30,34 @@ global_asm!(
     "    sub     x3, x3, #1",
     "    b       1b",
     "2:  mov     x0, #0",
+    "    ret",
+    // guarded_copy_out(to, from, bytes) -> bytes not copied
+    ".global guarded_copy_out",
+    "guarded_copy_out:",
+    "    mov     x3, x2",
+    "1:  cbz     x3, 2f",
+    "    ldrb    w4, [x1], #1",
+    "    sttrb   w4, [x0]",
+    "    add     x0, x0, #1",
+    "    sub     x3, x3, #1",
+    "    b       1b",
+    "2:  mov     x0, #0",
+    "    ret",
+    // guarded_copy_frame(to, from, bytes) -> bytes not copied; both of the kernel's half
+    ".global guarded_copy_frame",
+    "guarded_copy_frame:",
+    "    mov     x3, x2",
+    "1:  cbz     x3, 2f",
+    "    ldrb    w4, [x1], #1",
+    "    strb    w4, [x0], #1",
+    "    sub     x3, x3, #1",
+    "    b       1b",
+    "2:  mov     x0, #0",
+    "    ret",
+    // guarded_load(address) -> a program's word, or all ones
+    ".global guarded_load",
+    "guarded_load:",
+    "    ldtr    w0, [x0]",
     "    ret",
     // guarded_read32(address) -> value, or all ones
     ".global guarded_read32",
@@ -89,6 +120,9 @@ global_asm!(
 
 unsafe extern "C" {
     fn guarded_copy(to: *mut u8, from: u64, bytes: usize) -> usize;
+    fn guarded_copy_out(to: u64, from: *const u8, bytes: usize) -> usize;
+    fn guarded_copy_frame(to: *mut u8, from: *const u8, bytes: usize) -> usize;
+    fn guarded_load(address: u64) -> u64;
     fn guarded_read32(address: u64) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
@@ -150,6 +184,26 @@ pub(crate) fn way_back(address: u64) -> Option<u64> {
 pub(crate) fn copy_from_task(to: &mut [u8], from: u64) -> bool {
     // SAFETY: writes `to` alone; the unprivileged loads read only what the program may, and abort into the way back.
     unsafe { guarded_copy(to.as_mut_ptr(), from, to.len()) == 0 }
+}
+
+/// Copies to the running program; false when it could not write all of that itself.
+pub(crate) fn copy_to_task(to: u64, from: &[u8]) -> bool {
+    // SAFETY: reads `from` alone; the unprivileged stores write only what the program may, and abort into the way back.
+    unsafe { guarded_copy_out(to, from.as_ptr(), from.len()) == 0 }
+}
+
+/// Copies from a frame of whichever program, as far as it reaches; false when that could not be read.
+pub(crate) fn copy_from_frame(to: &mut [u8], from: FrameNumber, offset: usize) -> bool {
+    let bytes = to.len().min(4096_usize.saturating_sub(offset));
+    let start = super::memory::frame(from).wrapping_add(offset);
+    // SAFETY: writes `to` alone; reads one frame by the linear map, and aborts into the way back.
+    unsafe { guarded_copy_frame(to.as_mut_ptr(), start, bytes) == 0 }
+}
+
+/// Reads a word of the running program at once; `None` when it could not read that itself.
+pub(crate) fn load_from_task(address: u64) -> Option<u32> {
+    // SAFETY: as for a copy.
+    u32::try_from(unsafe { guarded_load(address) }).ok()
 }
 
 /// Lets in the SError that is pending, if there is one; whether there was.

@@ -110,6 +110,20 @@ impl Space {
         }
     }
 
+    /// Follows an address to the last level, in software.
+    pub(crate) fn walk(&self, address: VirtualAddress) -> Walk {
+        let address = address.untagged().0;
+        if address >= LIMIT {
+            return Walk::Descriptor(0);
+        }
+        guarded::walk(self.root.address().0, address)
+    }
+
+    /// The frame that a last-level descriptor maps, if it does.
+    pub(crate) fn frame_of(&self, descriptor: u64) -> Option<FrameNumber> {
+        (descriptor & TABLE == TABLE).then(|| next(descriptor))
+    }
+
     /// Takes a page out of the space, if it is mapped to `frame`.
     pub(crate) fn unmap(&self, address: VirtualAddress, frame: FrameNumber) {
         let plain = address.untagged().0;

@@ -9,9 +9,10 @@ use seawall_replay::port::{Announcement, Window};
 use seawall_replay::report::{Note, TaskState};
 
 use super::task::{State, Task};
+use super::trial::Stop;
 use super::{Guest, Kernel};
 use crate::arch::frame::Frame;
-use crate::arch::{entry, guarded, memory, registers, timer};
+use crate::arch::{memory, registers, timer};
 use crate::kernel::console;
 
 /// Longest piece of text taken at once.
@@ -36,7 +37,7 @@ impl Guest {
 
     /// Carries out the current task's call.
     pub(crate) fn call(&mut self) -> *mut Frame {
-        let [a, b, c, _] = self.kernel.arguments();
+        let [a, b, c, d] = self.kernel.arguments();
         let kernel = &mut self.kernel;
         let result = match kernel.call_number() {
             calls::EXIT => {
@@ -63,6 +64,10 @@ impl Guest {
             calls::SPAWN => self.spawn(a, b),
             calls::WAIT => return self.wait(a),
             calls::INSPECT => kernel.inspect(a, b),
+            calls::READ => self.read(a, b),
+            calls::PEEK => self.peek(a, b, c, d),
+            calls::FUTEX_WAIT => return self.futex_wait(a, b, c),
+            calls::FUTEX_WAKE => self.futex_wake(a, b),
             _ => FAILED,
         };
         self.kernel.set_result(result);
@@ -80,22 +85,11 @@ impl Guest {
         let Some(text) = piece.get_mut(..length) else {
             return FAILED;
         };
-        if !self.copy(text, from) {
-            return FAILED;
+        if let Err(refusal) = self.copy_in(text, from) {
+            return refusal.result();
         }
         console::program(text);
         length as u64
-    }
-
-    /// Copies from the current task; a memory error on the way is charged to it.
-    pub(super) fn copy(&mut self, to: &mut [u8], from: u64) -> bool {
-        if guarded::copy_from_task(to, from) {
-            return true;
-        }
-        if let Some(taken) = entry::take_guarded_abort() {
-            self.copy_aborted(&taken);
-        }
-        false
     }
 
     fn checkpoint(&mut self, number: u64, address: u64, what: u64) -> u64 {
@@ -109,6 +103,10 @@ impl Guest {
             Some(What::Beyond) => kernel.announce_beyond(number, address, Access::Write),
             Some(What::BeyondText) => kernel.announce_beyond(number, address, Access::Execute),
             Some(What::Border | What::Deferred) => u64::from(kernel.port.is_some()),
+            Some(What::Copy) => kernel.stop_at(Stop::Copy(number)),
+            Some(What::Interrupt) => kernel.stop_at(Stop::Interrupt(number)),
+            Some(What::Handler) => kernel.stop_at(Stop::Handler(number)),
+            Some(What::Region) => FAILED,
             Some(What::Kernel) => {
                 let Some(page) = kernel.own_page else {
                     return FAILED;
@@ -148,8 +146,8 @@ impl Guest {
         else {
             return FAILED;
         };
-        if !self.copy(name_bytes, name) {
-            return FAILED;
+        if let Err(refusal) = self.copy_in(name_bytes, name) {
+            return refusal.result();
         }
         let parent = self.kernel.current;
         let Some(program) = self.kernel.bundle.find(name_bytes) else {
@@ -184,18 +182,18 @@ impl Guest {
     }
 }
 
-fn nanoseconds(ticks: u64) -> u64 {
+pub(super) fn nanoseconds(ticks: u64) -> u64 {
     let wide = u128::from(ticks) * 1_000_000_000 / u128::from(timer::frequency());
     u64::try_from(wide).unwrap_or(u64::MAX)
 }
 
-fn ticks(nanoseconds: u64) -> u64 {
+pub(super) fn ticks(nanoseconds: u64) -> u64 {
     let wide = u128::from(nanoseconds) * u128::from(timer::frequency()) / 1_000_000_000;
     u64::try_from(wide).unwrap_or(u64::MAX)
 }
 
 impl Kernel {
-    fn current_task(&mut self) -> Option<&mut Task> {
+    pub(super) fn current_task(&mut self) -> Option<&mut Task> {
         self.task_mut(self.current)
     }
 
@@ -204,7 +202,7 @@ impl Kernel {
         &raw mut self.slot_mut(current).frame
     }
 
-    fn current_runs(&self) -> bool {
+    pub(super) fn current_runs(&self) -> bool {
         self.ready.contains(self.current)
     }
 
@@ -219,7 +217,7 @@ impl Kernel {
         })
     }
 
-    fn set_result(&mut self, result: u64) {
+    pub(super) fn set_result(&mut self, result: u64) {
         if let Some(task) = self.current_task() {
             task.frame.x[0] = result;
         }
@@ -241,6 +239,7 @@ impl Kernel {
             self.ready.remove(slot);
             self.sleeping.insert(slot);
             self.next_wake = self.next_wake.min(until);
+            self.futex_waiters.remove(slot);
         }
     }
 
@@ -317,12 +316,16 @@ impl Kernel {
     }
 
     pub(super) fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {
+        self.announce_for(self.current, window, number, page)
+    }
+
+    pub(super) fn announce_for(&mut self, slot: u16, window: Window, number: u64, page: u64) -> u64 {
         let Some(port) = self.port else { return 0 };
         let number = (number & 0xfff) as u16;
         port.announce(
             window,
             Announcement {
-                task: self.current,
+                task: slot,
                 number,
                 page: IntermediateAddress(page),
             },

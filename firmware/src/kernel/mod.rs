@@ -14,7 +14,9 @@
 
 mod call;
 pub(crate) mod console;
+mod copies;
 pub(crate) mod end;
+mod futex;
 mod load;
 pub(crate) mod recover;
 mod retired;
@@ -22,7 +24,7 @@ mod schedule;
 pub(crate) mod task;
 mod trial;
 
-use seawall_agent::{FrameNumber, Journal, Ledger, VirtualAddress};
+use seawall_agent::{FrameNumber, Journal, Ledger};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
@@ -101,8 +103,12 @@ pub(crate) struct Kernel {
     own_page: Option<FrameNumber>,
     /// Since when nobody is waited for, in ticks.
     idle_since: Option<u64>,
-    /// The address that the copy which is being dealt with met its abort at.
-    copy_address: VirtualAddress,
+    /// The copy whose error is being dealt with.
+    copying: Option<copies::Copying>,
+    /// Where the kernel is to stop next, for a replayer.
+    stop: trial::Stop,
+    /// Tasks that wait for a word.
+    futex_waiters: SlotSet,
     /// The guest does not end before this tick.
     stay_until: u64,
 }
@@ -142,7 +148,9 @@ impl Guest {
             entered: 0,
             own_page,
             idle_since: None,
-            copy_address: VirtualAddress(0),
+            copying: None,
+            stop: trial::Stop::Nowhere,
+            futex_waiters: SlotSet::EMPTY,
             stay_until: 0,
         };
         Self {

@@ -106,12 +106,14 @@ impl Guest {
         }
     }
 
-    /// A copy from a task's memory met something. A memory error is charged to the task; a bad address is not one.
-    pub(super) fn copy_aborted(&mut self, taken: &Snapshot) {
-        self.kernel.copy_address = VirtualAddress(taken.far);
-        if let Some(Outcome::Halt) = self.handle_seldom(taken) {
+    /// A copy of a task's memory met something, or a barrier behind it has. A memory error is charged to whose memory it
+    /// was; a bad address is not one.
+    pub(super) fn copy_aborted(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        let outcome = self.handle_seldom(taken);
+        if let Some(Outcome::Halt) = outcome {
             end::epitaph("an error in a copy that the rules let nobody survive", taken)
         }
+        outcome
     }
 
     /// An SError that was pending while the kernel had them masked, and that it has let in: the kernel's own.
@@ -129,6 +131,7 @@ impl Guest {
     /// The same as [`Self::handle`], which stands in line where an abort costs most and is called from elsewhere.
     #[inline(never)]
     fn handle_seldom(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        self.kernel.stop_in_handler();
         self.handle(taken)
     }
 
@@ -155,6 +158,11 @@ impl Guest {
 fn deferred(from: Level) -> Snapshot {
     let disr = registers::synchronise_errors();
     registers::clear_deferred();
+    found(from, disr)
+}
+
+/// The snapshot of what was read from DISR_EL1.
+pub(super) fn found(from: Level, disr: u64) -> Snapshot {
     Snapshot {
         cause: Cause::Deferred,
         from,
@@ -181,12 +189,20 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId> {
-        crate::arch::guarded::way_back(elr.0).and((self.current != 0).then_some(TaskId(self.current)))
+        crate::arch::guarded::way_back(elr.0).and(self.copied())
+    }
+
+    #[inline(always)]
+    fn copied(&self) -> Option<TaskId> {
+        self.copying.map(|copying| copying.task)
     }
 
     #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
-        self.slot(task.0).space?.frame_at(address)
+        self.slot(task.0)
+            .space?
+            .frame_at(address)
+            .or_else(|| self.copying?.frame_at(task, address))
     }
 
     #[inline(always)]
@@ -254,8 +270,8 @@ impl engine::Kernel for Kernel {
     #[inline(always)]
     fn fail_copy(&mut self, task: TaskId) {
         self.charge(task);
-        let address = self.copy_address;
-        if let Some(space) = self.slot(task.0).space
+        if let Some(address) = self.copying.map(|copying| copying.address)
+            && let Some(space) = self.slot(task.0).space
             && let Some(frame) = space.frame_at(address)
             && self.frames.holder(frame) == Holder::Retired
         {

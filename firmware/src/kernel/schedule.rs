@@ -62,7 +62,7 @@ impl Guest {
 
     /// What became pending while the kernel worked is the kernel's: it is not left for the task that runs next.
     #[inline(always)]
-    fn synchronise(&mut self) {
+    pub(super) fn synchronise(&mut self) {
         if self.kernel.ras && registers::synchronise_errors() != 0 {
             self.kernel_border();
         }
@@ -71,6 +71,7 @@ impl Guest {
     fn put_off_no_longer(&mut self) {
         self.kernel.wake_sleepers();
         self.kernel.say_verdicts();
+        self.kernel.wake_from_poison();
         self.kernel.give_back_dead();
         self.kernel.frames.take_out_retired();
         while let Some(slot) = self.kernel.again.take_lowest() {

@@ -53,6 +53,8 @@ pub(crate) struct Task {
     pub(crate) seen_abort: u64,
     pub(crate) restarts: u32,
     pub(crate) charged: u32,
+    /// Where the word lies that it waits for; means nothing while it waits for none.
+    pub(crate) futex: u64,
 }
 
 impl Task {
@@ -76,6 +78,7 @@ impl Task {
         seen_abort: 0,
         restarts: 0,
         charged: 0,
+        futex: 0,
     };
 
     /// What its owner asked for, as the agent wants to know it.

@@ -1,6 +1,6 @@
 //! Calls by which a program puts the kernel, or its own address space, where an error can reach it.
 
-use seawall_agent::{FrameNumber, IntermediateAddress};
+use seawall_agent::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::calls::FAILED;
 use seawall_firmware::elf::Access;
 use seawall_firmware::frames::FrameList;
@@ -8,10 +8,23 @@ use seawall_replay::port::Window;
 use seawall_replay::report::Note;
 
 use super::{Guest, Kernel};
-use crate::arch::{entry, guarded, registers, space};
+use crate::arch::{entry, guarded, memory, registers, space};
 
 /// The first IPA that a VM of 40 bits, which is KVM's own size for one, does not have.
 const BEYOND: u64 = 1 << 40;
+
+/// Where the kernel stops next, to announce it: under a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// Nowhere.
+    Nowhere,
+    /// At a copy of a task's memory.
+    Copy(u64),
+    /// At an interrupt, before its border is synchronised.
+    Interrupt(u64),
+    /// While an error is handled.
+    Handler(u64),
+}
 
 impl Guest {
     /// A window in which SErrors are masked and the kernel says so, and its end: what became pending is let in.
@@ -21,8 +34,7 @@ impl Guest {
         self.kernel
             .announce(Window::Masked, number.wrapping_add(1), address);
         if address != 0 {
-            // Whether it comes is on record, or nothing was in its way.
-            self.copy(&mut [0], address);
+            self.touch_between_no_barriers(address);
         }
         self.note_pending(number);
         if guarded::let_serror_in()
@@ -43,7 +55,65 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// An interrupt, before its border is synchronised.
+    pub(crate) fn before_interrupts_border(&mut self) {
+        if let Stop::Interrupt(number) = self.kernel.stop {
+            self.kernel.stop = Stop::Nowhere;
+            self.kernel.announce(Window::Border, number, 0);
+        }
+    }
+}
+
 impl Kernel {
+    /// Remembers where to stop.
+    pub(super) fn stop_at(&mut self, stop: Stop) -> u64 {
+        self.stop = stop;
+        u64::from(self.port.is_some())
+    }
+
+    /// Before the barrier that begins a copy of a task's memory: the number for its middle, if it is to stop there.
+    pub(super) fn stop_before_copy(&mut self, slot: u16, bytes: usize) -> Option<u64> {
+        let Stop::Copy(number) = self.stop else {
+            return None;
+        };
+        if bytes == 0 {
+            return None;
+        }
+        self.stop = Stop::Nowhere;
+        self.announce_for(slot, Window::Copy, number, 0);
+        Some(number.wrapping_add(1))
+    }
+
+    /// In the middle of a copy, which goes on at this address.
+    pub(super) fn stop_in_copy(&mut self, slot: u16, number: u64, address: u64) {
+        let frame = self
+            .slot(slot)
+            .space
+            .and_then(|space| space.frame_at(VirtualAddress(address)));
+        registers::forget_all();
+        self.announce_for(
+            slot,
+            Window::Copy,
+            number,
+            frame.map_or(0, |frame| frame.address().0),
+        );
+    }
+
+    /// While an error is handled: a page of the kernel's own is announced, and then read.
+    #[cold]
+    pub(super) fn stop_in_handler(&mut self) {
+        let Stop::Handler(number) = self.stop else {
+            return;
+        };
+        self.stop = Stop::Nowhere;
+        if let Some(page) = self.own_page {
+            registers::forget_all();
+            self.announce_page(Window::Handler, number, page.address().0);
+            memory::touch(page);
+        }
+    }
+
     /// Maps a page of the current task's to where its VM has nothing and its CPU has addresses, and announces it.
     pub(super) fn announce_beyond(&mut self, number: u64, address: u64, access: Access) -> u64 {
         if self.port.is_none() {

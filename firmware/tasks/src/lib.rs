@@ -101,9 +101,20 @@ macro_rules! text {
 #[inline(always)]
 pub fn call(number: u64, a: u64, b: u64, c: u64) -> u64 {
     let result;
-    // SAFETY: the kernel keeps every register but x0, and writes no memory of the program.
+    // SAFETY: the kernel keeps every register but x0, and writes no memory of the program but what the caller named.
     unsafe {
         asm!("svc #0", inlateout("x0") a => result, in("x1") b, in("x2") c, in("x8") number, options(nostack))
+    };
+    result
+}
+
+/// A call with four arguments.
+#[inline(always)]
+pub fn call4(number: u64, [a, b, c, d]: [u64; 4]) -> u64 {
+    let result;
+    // SAFETY: as for `call`; what the kernel writes is what the caller named.
+    unsafe {
+        asm!("svc #0", inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x8") number, options(nostack))
     };
     result
 }

@@ -254,7 +254,7 @@ impl Checker {
         if route.needs_page() && !has_page(at) {
             let span = raw.at.as_ref().map_or(raw.route.span(), Spanned::span);
             let help = Some(format!(
-                "`{}` needs `checkpoint` or `kernel`",
+                "`{}` needs `checkpoint`, `kernel`, `copy` or `handler`",
                 raw.route.get_ref()
             ));
             self.problem(
@@ -350,9 +350,7 @@ impl Checker {
         // Stands in for what is wrong, and fits the window, so that nothing is complained about twice.
         let (level, usual, other) = match at {
             Window::User => ("EL0", 0x9200_0410, "0x20 or 0x24"),
-            Window::Checkpoint | Window::Border | Window::Kernel | Window::Masked | Window::Start => {
-                ("EL1", 0x9600_0410, "0x21 or 0x25")
-            }
+            _ => ("EL1", 0x9600_0410, "0x21 or 0x25"),
         };
         let Some(syndrome) = &raw.syndrome else {
             let help = Some(format!(
@@ -481,5 +479,8 @@ impl Checker {
 
 /// Whether announcements of this window name a page.
 const fn has_page(at: Window) -> bool {
-    matches!(at, Window::Checkpoint | Window::Kernel)
+    matches!(
+        at,
+        Window::Checkpoint | Window::Kernel | Window::Copy | Window::Handler
+    )
 }

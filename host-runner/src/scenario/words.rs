@@ -269,6 +269,8 @@ impl Word for Window {
         ("user", Self::User),
         ("masked", Self::Masked),
         ("start", Self::Start),
+        ("copy", Self::Copy),
+        ("handler", Self::Handler),
     ];
 }
 

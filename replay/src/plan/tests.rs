@@ -261,7 +261,7 @@ fn a_plan_cut_anywhere_is_refused() {
 
 #[test]
 fn values_that_do_not_exist_are_refused_with_their_step() {
-    for (offset, value) in [(20, 6), (21, 3), (21, 11), (21, 0), (22, 2), (19, 0x10)] {
+    for (offset, value) in [(20, 8), (21, 3), (21, 11), (21, 0), (22, 2), (19, 0x10)] {
         let mut b = bytes();
         b[offset] = value;
         assert_eq!(

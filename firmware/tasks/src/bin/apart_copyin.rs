@@ -3,14 +3,14 @@
 #![no_std]
 #![no_main]
 
-use seawall_firmware::calls::{FAILED, WRITE};
+use seawall_firmware::calls::{MEMORY_ERROR, WRITE};
 use seawall_tasks::{Page, call, write};
 
 seawall_tasks::touch!(APART: Page::zeroed(), |page| {
     // Zeros print nothing.
     match call(WRITE, page + 0x800, 8, 0) {
         8 => true,
-        FAILED => {
+        MEMORY_ERROR => {
             write("apart_copyin: the call failed, and I go on\n");
             true
         }
