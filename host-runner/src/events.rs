@@ -424,6 +424,12 @@ pub struct Measure {
     pub unit: String,
     /// What it may be at most.
     pub limit: u64,
+    /// What Linux takes for the same, measured on the same QEMU; `null`: it could not be had, or cannot do it.
+    #[serde(default)]
+    pub linux: Option<u64>,
+    /// That Linux's version.
+    #[serde(default)]
+    pub kernel: Option<String>,
 }
 
 /// A VM was saved.

@@ -171,7 +171,7 @@ pub(crate) fn unprivileged(workspace: &Workspace, absence: Option<&str>) -> Resu
 
 /// All scenarios on one backend.
 pub(crate) fn scenarios(workspace: &Workspace, backend: &str, absence: Option<&str>) -> Result<Tally> {
-    let (tally, _) = run_scenarios(&mut runner::command(workspace), backend)?;
+    let (tally, _) = run_scenarios(&mut runner::command(workspace), &["--backend", backend])?;
     if let Some(reason) = absence {
         say(format!("SKIP {backend}: {reason}"));
     }
@@ -188,7 +188,8 @@ pub(crate) fn scenarios_on_older(workspace: &Workspace, ready: &Ready) -> Result
         }
         None => return Ok(Tally::default()),
     };
-    let (mut tally, text) = run_scenarios(&mut runner::with_kernel(workspace, kernel), "lab")?;
+    let (mut tally, text) =
+        run_scenarios(&mut runner::with_kernel(workspace, kernel), &["--backend", "lab"])?;
     for skip in text.lines().filter(|line| line.contains("# SKIP")) {
         // What is skipped for what the kernel lacks is as it should be.
         if skip.contains("KVM_CAP_ARM_SEA_TO_USER") {
@@ -199,9 +200,18 @@ pub(crate) fn scenarios_on_older(workspace: &Workspace, ready: &Ready) -> Result
     Ok(tally)
 }
 
+/// Each scenario that says what Linux does with the same, in our guest and in Linux.
+pub(crate) fn compared(workspace: &Workspace, absence: Option<&str>) -> Result<Tally> {
+    let (tally, _) = run_scenarios(&mut runner::command(workspace), &["--compare", "linux"])?;
+    if let Some(reason) = absence {
+        say(format!("SKIP Linux beside the guest: {reason}"));
+    }
+    Ok(tally)
+}
+
 /// Runs all scenarios; gives the counts and the KTAP they were counted from.
-fn run_scenarios(command: &mut Command, backend: &str) -> Result<(Tally, String)> {
-    command.args(["run", "--backend", backend, "--format", "ktap"]);
+fn run_scenarios(command: &mut Command, how: &[&str]) -> Result<(Tally, String)> {
+    command.arg("run").args(how).args(["--format", "ktap"]);
     let ended = bounded(command, runner::LIMIT, true)?;
     let mut tally = tally::ktap(&ended.text);
     match ended.status.and_then(|status| status.code()) {

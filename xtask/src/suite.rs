@@ -186,6 +186,10 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
     suite.step("scenarios on lab, older kernel", Kind::Scenarios("older"), || {
         built(&|| steps::scenarios_on_older(workspace, ready))
     });
+    suite.step("scenarios in Linux too", Kind::Check, || {
+        let absence = ready.lab.as_ref().err().map(String::as_str);
+        built(&|| steps::compared(workspace, absence))
+    });
     suite.step("scenarios without privileges", Kind::Check, || {
         let absence = ready.lab.as_ref().err().map(String::as_str);
         built(&|| steps::unprivileged(workspace, absence))

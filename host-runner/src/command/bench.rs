@@ -1,5 +1,7 @@
 //! `seawall bench`: what the guest's ways cost, in instructions, beside what they may cost.
 
+mod linux;
+
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -53,7 +55,8 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
             return Exit::Environment;
         }
     };
-    let measures = measures(&Evidence::gather(&run));
+    let mut measures = measures(&Evidence::gather(&run));
+    linux::beside(&mut measures, &arguments.place);
     let unmeasured = measures.iter().any(|measure| measure.value.is_none());
     if unmeasured {
         eprintln!(
@@ -135,6 +138,8 @@ fn measure(name: &str, value: Option<u64>, limit: u64) -> Measure {
         value: value.filter(|value| *value != 0),
         unit: "instructions".into(),
         limit,
+        linux: None,
+        kernel: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! What the shim then does to it is what it does to the guest; what Linux makes of it is on its console (`told`).
 //! `measure` counts what the same costs there.
 
+mod figures;
 mod orders;
 mod told;
 
@@ -16,7 +17,7 @@ mod measure;
 mod touch;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use seawall_replay::plan::Plan;
@@ -27,6 +28,7 @@ use crate::lab::Lab;
 use crate::lab::newc::Archive;
 use crate::qemu::Qemu;
 use crate::scenario::{ExpectedLinux, LinuxOutcome, Scenario, boot};
+pub use figures::{Figure, Figures};
 use orders::Orders;
 use told::Told;
 
@@ -42,6 +44,7 @@ const CONSOLE: usize = 1 << 20;
 pub struct Linux {
     qemu: Qemu,
     kernel: Vec<u8>,
+    kernel_path: PathBuf,
     files: Vec<u8>,
 }
 
@@ -67,8 +70,12 @@ impl Linux {
         let lab = Lab::find(artefacts, kernel)?;
         let qemu = Qemu::find(artefacts)?;
         let files = files(&read(&lab.init)?)?;
-        let kernel = read(&lab.kernel)?;
-        Ok(Self { qemu, kernel, files })
+        Ok(Self {
+            qemu,
+            kernel: read(&lab.kernel)?,
+            kernel_path: lab.kernel,
+            files,
+        })
     }
 
     /// Has Linux meet what this scenario does to the guest.

@@ -6,6 +6,7 @@
 
 mod aftermath;
 mod layout;
+mod plain;
 mod process;
 mod ram;
 
@@ -39,6 +40,23 @@ const PROGRAM: &str = "qemu-system-aarch64";
 const PROGRAM_VARIABLE: &str = "SEAWALL_QEMU";
 /// The newest CPU there is; the plain hash for pointer authentication, as the architected one costs much time.
 const CPU: &str = "max,pauth-impdef=on";
+
+/// Virtual time is the count of instructions: a run repeats to the bit, and idling takes no time.
+const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=off"];
+/// A serial line, and no more: neither a file of the user's nor a reset may start anything else.
+const NOTHING_ELSE: [&str; 11] = [
+    "-display",
+    "none",
+    "-serial",
+    "stdio",
+    "-monitor",
+    "none",
+    "-nic",
+    "none",
+    "-nodefaults",
+    "-no-user-config",
+    "-no-reboot",
+];
 
 impl Qemu {
     /// Finds QEMU on the path (or where `SEAWALL_QEMU` says) and the shim among the artefacts.
@@ -86,13 +104,9 @@ impl Qemu {
             ])
             .args(["-smp", "1", "-m", &format!("{megabytes}M"), "-object"])
             .arg(backend)
-            // Virtual time is the count of instructions: a run repeats to the bit, and idling takes no time.
-            .args(["-icount", "shift=0,sleep=off"])
-            .args([
-                "-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none",
-            ])
-            // Neither a file of the user's nor a reset may start anything else.
-            .args(["-nodefaults", "-no-user-config", "-no-reboot", "-kernel"])
+            .args(ICOUNT)
+            .args(NOTHING_ELSE)
+            .arg("-kernel")
             .arg(&self.shim);
         command
     }

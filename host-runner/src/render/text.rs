@@ -151,7 +151,14 @@ impl Renderer for Text {
                     "✔".green().to_string()
                 };
                 let (name, unit, limit) = (&measure.name, &measure.unit, measure.limit);
-                writeln!(out, "{mark} {name:<58} {value:>12} {unit}, at most {limit}")
+                let linux = match (measure.linux, &measure.kernel) {
+                    (Some(value), Some(kernel)) => format!(" · Linux {kernel}: {value}"),
+                    _ => String::new(),
+                };
+                writeln!(
+                    out,
+                    "{mark} {name:<58} {value:>12} {unit}, at most {limit}{linux}"
+                )
             }
             Event::RunEnded(totals) => table::draw(&self.rows, totals, &self.backend, out),
         }
