@@ -1,9 +1,12 @@
 //! The boot arguments: which programs to run, and what becomes of each when it meets a memory error.
 //!
-//! `seawall.tasks=load/isolate,store/restart:3,bystander` starts three tasks, in slots 1, 2 and 3. The remedies are
-//! `kill` (also when none is named), `isolate`, and `restart:N` with N restarts at most. `seawall.stay=60` keeps the guest
-//! running for at least a minute, with its bystanders at work: time for somebody to inject by hand. `seawall.ease=1` sets
-//! SCTLR2_EL1.EASE, so that aborts come by the SError vector. Arguments of other prefixes are somebody else's.
+//! `seawall.tasks=load/isolate,store/restart:3/10s,bystander` starts three tasks, in slots 1, 2 and 3. What stands behind
+//! the first `/` is the task's [policy](crate::policy); where nothing does, it is the program's own. `seawall.stay=60`
+//! keeps the guest running for at least a minute, with its bystanders at work: time for somebody to inject by hand.
+//! `seawall.ease=1` sets SCTLR2_EL1.EASE, so that aborts come by the SError vector. Arguments of other prefixes are
+//! somebody else's.
+
+use crate::policy::Policy;
 
 /// More tasks than this cannot be started from the boot arguments.
 pub const MAX_TASKS: usize = 32;
@@ -12,25 +15,13 @@ pub const MAX_TASKS: usize = 32;
 /// where none is, beside two that watch for damage.
 pub const DEFAULT_TASKS: &str = "load,store,pair,fetch,walk,serror,bystander,bystander";
 
-/// What becomes of a task that a memory error is charged to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Remedy {
-    /// It is killed.
-    #[default]
-    Kill,
-    /// It is stopped and kept.
-    Isolate,
-    /// It is killed and started again from its image, so many times at most.
-    Restart(u32),
-}
-
 /// One task to start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TaskSpec<'a> {
     /// The program's name.
     pub program: &'a str,
-    /// What becomes of it.
-    pub remedy: Remedy,
+    /// What becomes of it; nothing when its own program is to say.
+    pub policy: Option<Policy>,
 }
 
 /// What is wrong with the boot arguments.
@@ -38,8 +29,8 @@ pub struct TaskSpec<'a> {
 pub enum ArgumentError<'a> {
     /// `{0}` is not an argument of seawall.
     UnknownKey(&'a str),
-    /// `{0}` is not kill, isolate or restart:N.
-    UnknownRemedy(&'a str),
+    /// `{0}` is no policy.
+    UnknownPolicy(&'a str),
     /// More than 32 tasks, or none.
     TaskCount,
     /// `{0}` is not a number of seconds.
@@ -55,10 +46,11 @@ impl core::fmt::Display for ArgumentError<'_> {
                 f,
                 "boot argument `{key}` is unknown; there are seawall.tasks, seawall.stay and seawall.ease"
             ),
-            Self::UnknownRemedy(remedy) => {
+            Self::UnknownPolicy(policy) => {
                 write!(
                     f,
-                    "boot argument: remedy `{remedy}` is unknown; there are kill, isolate, restart:N"
+                    "boot argument: policy `{policy}` is unknown; there are kill, isolate, restart:N, \
+                     restart:N/10s (or 500ms), each also behind signal+ or nosignal+"
                 )
             }
             Self::BadSeconds(value) => {
@@ -133,16 +125,12 @@ impl<'a> Arguments<'a> {
 }
 
 fn spec(entry: &str) -> Result<TaskSpec<'_>, ArgumentError<'_>> {
-    let (program, remedy) = entry.split_once('/').unwrap_or((entry, "kill"));
-    let remedy = match remedy.split_once(':') {
-        None if remedy == "kill" => Remedy::Kill,
-        None if remedy == "isolate" => Remedy::Isolate,
-        Some(("restart", limit)) => {
-            Remedy::Restart(limit.parse().map_err(|_| ArgumentError::UnknownRemedy(remedy))?)
-        }
-        _ => return Err(ArgumentError::UnknownRemedy(remedy)),
+    let Some((program, policy)) = entry.split_once('/') else {
+        let (program, policy) = (entry, None);
+        return Ok(TaskSpec { program, policy });
     };
-    Ok(TaskSpec { program, remedy })
+    let policy = Some(Policy::parse(policy).ok_or(ArgumentError::UnknownPolicy(policy))?);
+    Ok(TaskSpec { program, policy })
 }
 
 #[cfg(test)]
@@ -152,17 +140,17 @@ mod tests {
     #[test]
     fn tasks_keep_their_order_and_their_remedies() {
         let tasks = Arguments::parse(
-            "console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3,pair/kill,bystander",
+            "console=ttyAMA0 seawall.tasks=load/isolate,store/restart:3/10s,pair/kill,bystander",
         )
         .unwrap();
-        let read: Vec<_> = tasks.tasks().map(|t| (t.program, t.remedy)).collect();
+        let read: Vec<_> = tasks.tasks().map(|t| (t.program, t.policy)).collect();
         assert_eq!(
             read,
             [
-                ("load", Remedy::Isolate),
-                ("store", Remedy::Restart(3)),
-                ("pair", Remedy::Kill),
-                ("bystander", Remedy::Kill)
+                ("load", Policy::parse("isolate")),
+                ("store", Policy::parse("restart:3/10s")),
+                ("pair", Some(Policy::DEFAULT)),
+                ("bystander", None)
             ]
         );
     }
@@ -175,14 +163,14 @@ mod tests {
                 ArgumentError::UnknownKey("seawall.task=load"),
             ),
             ("seawall.tasks", ArgumentError::UnknownKey("seawall.tasks")),
-            ("seawall.tasks=load/heal", ArgumentError::UnknownRemedy("heal")),
+            ("seawall.tasks=load/heal", ArgumentError::UnknownPolicy("heal")),
             (
                 "seawall.tasks=load/restart:x",
-                ArgumentError::UnknownRemedy("restart:x"),
+                ArgumentError::UnknownPolicy("restart:x"),
             ),
             (
                 "seawall.tasks=load/restart",
-                ArgumentError::UnknownRemedy("restart"),
+                ArgumentError::UnknownPolicy("restart"),
             ),
             ("seawall.tasks=", ArgumentError::TaskCount),
             ("seawall.stay=soon", ArgumentError::BadSeconds("soon")),

@@ -4,8 +4,12 @@
 //! of a few loadable segments. Segments lie in [`PROGRAM_FLOOR`] to [`PROGRAM_CEILING`], share no page, and are never
 //! both writable and executable. One that is aligned to 2 MiB or more lies apart: nothing else is to share its 2 MiB of
 //! memory, as it does not of addresses.
+//!
+//! A program may bring its own [policy](crate::policy) in a note. Notes of other names or types are somebody else's.
 
 use crate::calls::{PROGRAM_CEILING, PROGRAM_FLOOR};
+use crate::native;
+use crate::policy::{NOTE_NAME, NOTE_POLICY, Policy};
 
 /// More loadable segments than this are refused.
 pub const MAX_SEGMENTS: usize = 8;
@@ -73,6 +77,8 @@ pub enum ElfError {
     WritableAndExecutable(usize),
     /// The entry is not in an executable segment.
     Entry,
+    /// Its own policy is none.
+    Policy,
 }
 
 impl core::fmt::Display for ElfError {
@@ -85,6 +91,7 @@ impl core::fmt::Display for ElfError {
             Self::Overlap(n) => write!(f, "segment {n} shares a page with another"),
             Self::WritableAndExecutable(n) => write!(f, "segment {n} is writable and executable"),
             Self::Entry => f.write_str("the entry is not in an executable segment"),
+            Self::Policy => f.write_str("what its note says is no policy"),
         }
     }
 }
@@ -95,6 +102,8 @@ pub struct Elf<'a> {
     segments: [Option<Segment<'a>>; MAX_SEGMENTS],
     /// Where it starts.
     pub entry: u64,
+    /// What is to become of it when it meets a memory error.
+    pub policy: Option<Policy>,
 }
 
 fn array<const N: usize>(bytes: &[u8], offset: u64) -> Result<[u8; N], ElfError> {
@@ -119,6 +128,7 @@ fn double(bytes: &[u8], offset: u64) -> Result<u64, ElfError> {
 }
 
 const PT_LOAD: u32 = 1;
+const PT_NOTE: u32 = 4;
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 /// e_type ET_EXEC and e_machine EM_AARCH64.
@@ -141,13 +151,20 @@ impl<'a> Elf<'a> {
         let mut elf = Self {
             segments: [None; MAX_SEGMENTS],
             entry: double(bytes, 24)?,
+            policy: None,
         };
         let mut found = 0;
         for index in 0..u64::from(count) {
             let header = table
                 .checked_add(index * u64::from(stride))
                 .ok_or(ElfError::Cut)?;
-            if word(bytes, header)? != PT_LOAD || double(bytes, header + 40)? == 0 {
+            let kind = word(bytes, header)?;
+            if kind == PT_NOTE
+                && let Some(policy) = policy(bytes, header)?
+            {
+                elf.policy = Some(policy);
+            }
+            if kind != PT_LOAD || double(bytes, header + 40)? == 0 {
                 continue;
             }
             let segment = segment(bytes, header, found)?;
@@ -188,6 +205,27 @@ impl<'a> Elf<'a> {
             Err(ElfError::Entry)
         }
     }
+}
+
+/// The policy in a segment of notes, if there is one [ELF-64 object file format 1.5, note section: sizes of name and
+/// content, type, name, content, the latter two padded to words]. It is the first note of its segment.
+fn policy(bytes: &[u8], header: u64) -> Result<Option<Policy>, ElfError> {
+    const NAME: usize = NOTE_NAME.len();
+    let start = double(bytes, header + 8)?;
+    let name = start.checked_add(12).ok_or(ElfError::Cut)?;
+    if double(bytes, header + 32)? == 0 || word(bytes, start)? as usize != NAME {
+        return Ok(None);
+    }
+    if word(bytes, start + 8)? != NOTE_POLICY || array::<NAME>(bytes, name)? != NOTE_NAME {
+        return Ok(None);
+    }
+    let length = word(bytes, start + 4)? as usize;
+    let text = bytes
+        .get(native(name)..)
+        .and_then(|rest| rest.get(NAME..)?.get(..length))
+        .ok_or(ElfError::Cut)?;
+    let policy = core::str::from_utf8(text).ok().and_then(Policy::parse);
+    policy.map(Some).ok_or(ElfError::Policy)
 }
 
 fn segment(bytes: &[u8], header: u64, index: usize) -> Result<Segment<'_>, ElfError> {
@@ -408,6 +446,37 @@ mod tests {
             })
             .collect();
         assert_eq!(error(0x40_0000, &many), ElfError::TooMany);
+    }
+
+    /// A program of text and a note.
+    fn noted(name: &[u8; 8], kind: u32, text: &[u8]) -> Vec<u8> {
+        let mut bytes = image(0x40_0004, &[TEXT, DATA]);
+        // The second header becomes the note's, whose bytes follow the others.
+        let (header, at) = (64 + 56, bytes.len());
+        bytes[header..header + 4].copy_from_slice(&PT_NOTE.to_le_bytes());
+        bytes[header + 8..header + 16].copy_from_slice(&(at as u64).to_le_bytes());
+        bytes[header + 32..header + 40].copy_from_slice(&(20 + text.len() as u64).to_le_bytes());
+        for word in [8, u32::try_from(text.len()).unwrap(), kind] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(name);
+        bytes.extend(text);
+        bytes
+    }
+
+    #[test]
+    fn a_programs_own_policy_is_in_its_note() {
+        let policy = |bytes: &[u8]| Elf::parse(bytes).map(|elf| elf.policy);
+        assert_eq!(policy(&image(0x40_0004, &[TEXT])), Ok(None));
+        let own = noted(b"Seawall\0", 1, b"restart:3/10s");
+        assert_eq!(policy(&own), Ok(Policy::parse("restart:3/10s")));
+        assert_eq!(policy(&noted(b"GNU-GNU\0", 1, b"restart:3")), Ok(None));
+        assert_eq!(policy(&noted(b"Seawall\0", 2, b"restart:3")), Ok(None));
+        assert_eq!(policy(&noted(b"Seawall\0", 1, b"heal")), Err(ElfError::Policy));
+        assert_eq!(policy(&noted(b"Seawall\0", 1, b"\xff")), Err(ElfError::Policy));
+        for length in 0..own.len() {
+            assert!(Elf::parse(&own[..length]).is_err(), "{length}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod calls;
 pub mod elf;
 pub mod frames;
 pub mod layout;
+pub mod policy;
 pub mod slots;
 
 /// A length or an address as the machine's own size: the guest runs on 64 bits alone.

@@ -1,4 +1,4 @@
-//! Compact ELF files: header, loadable program headers and their bytes, nothing else.
+//! Compact ELF files: header, program headers of what is loaded and of notes, their bytes, nothing else.
 //!
 //! The guest's loader copies segments byte by byte, so a segment's file offset need not be congruent to its
 //! address modulo the page size; `strip` keeps that congruence, and with it up to a page for each segment.
@@ -11,7 +11,7 @@ use object::pod::bytes_of;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, U16, U32, U64, elf};
 
-use crate::image::{Segment, segments};
+use crate::image::{Segment, notes, segments};
 
 /// The guest's pages.
 const PAGE: u64 = 4096;
@@ -20,7 +20,8 @@ const SEGMENT_ALIGN: usize = 8;
 
 /// The same program in as few bytes as the format allows.
 pub(crate) fn compact(file: &[u8]) -> Result<Vec<u8>> {
-    let (header, segments) = segments(file)?;
+    let (header, mut segments) = segments(file)?;
+    segments.extend(notes(file)?);
     let table = size_of::<FileHeader64<LittleEndian>>();
     let entry = size_of::<ProgramHeader64<LittleEndian>>();
     let mut next = table + entry * segments.len();
@@ -70,7 +71,8 @@ pub(crate) fn compact(file: &[u8]) -> Result<Vec<u8>> {
 /// beginning, as long as the segment still begins in its first page.
 fn kept(segment: &Segment<'_>) -> Range<usize> {
     let (bytes, memory) = (segment.bytes, segment.header.p_memsz(LittleEndian));
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > memory) {
+    let is_loaded = segment.header.p_type(LittleEndian) == elf::PT_LOAD;
+    if !is_loaded || u64::try_from(bytes.len()).is_ok_and(|length| length > memory) {
         return 0..bytes.len();
     }
     let is_full = |byte: &u8| *byte != 0;
@@ -90,7 +92,7 @@ pub(crate) mod tests {
     use object::read::elf::{FileHeader, ProgramHeader};
 
     use super::compact;
-    use crate::image::segments;
+    use crate::image::{notes, segments};
 
     /// An ELF made by hand: header, one program header for each row (address, file bytes, memory size), then
     /// the bytes at page-aligned offsets, then a made-up section header offset.
@@ -172,6 +174,18 @@ pub(crate) mod tests {
         let (_, found) = segments(&small).unwrap();
         assert_eq!(found[0].header.p_vaddr(LittleEndian), 0x1ff8);
         assert_eq!(found[0].bytes, [&[0; 16][..], &[1]].concat());
+    }
+
+    #[test]
+    fn notes_are_kept_as_they_are() {
+        let mut file = tiny_elf(&[(0x1000, b"text", 4), (0x2000, b"\0note\0", 6), (0x3000, b"", 0)]);
+        file[64 + 56..64 + 60].copy_from_slice(&4_u32.to_le_bytes());
+        file[64 + 112..64 + 116].copy_from_slice(&4_u32.to_le_bytes());
+        let small = compact(&file).unwrap();
+        let found = notes(&small).unwrap();
+        assert_eq!(found.len(), 1, "an empty one is none");
+        assert_eq!(found[0].bytes, b"\0note\0");
+        assert_eq!(segments(&small).unwrap().1.len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Flat images: what a boot loader copies to memory, made from an ELF's loadable segments.
 
 use anyhow::{Context, Result, ensure};
-use object::elf::{FileHeader64, PT_LOAD, ProgramHeader64};
+use object::elf::{FileHeader64, PT_LOAD, PT_NOTE, ProgramHeader64, ProgramType};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, elf};
 
@@ -18,13 +18,26 @@ pub(crate) struct Segment<'data> {
 
 /// The file header and the loadable segments of a little-endian 64-bit arm64 ELF, in file order.
 pub(crate) fn segments(file: &[u8]) -> Result<(&FileHeader64<LittleEndian>, Vec<Segment<'_>>)> {
+    let (header, segments) = segments_of(file, PT_LOAD)?;
+    ensure!(!segments.is_empty(), "the ELF has no loadable segment");
+    Ok((header, segments))
+}
+
+/// The segments of notes that have any.
+pub(crate) fn notes(file: &[u8]) -> Result<Vec<Segment<'_>>> {
+    let (_, mut notes) = segments_of(file, PT_NOTE)?;
+    notes.retain(|note| !note.bytes.is_empty());
+    Ok(notes)
+}
+
+fn segments_of(file: &[u8], kind: ProgramType) -> Result<(&FileHeader64<LittleEndian>, Vec<Segment<'_>>)> {
     let header = FileHeader64::<LittleEndian>::parse(file).context("not a 64-bit ELF")?;
     let endian = header.endian().context("not a little-endian ELF")?;
     ensure!(header.e_machine(endian) == elf::EM_AARCH64, "not an arm64 ELF");
     let segments = header
         .program_headers(endian, file)?
         .iter()
-        .filter(|program| program.p_type(endian) == PT_LOAD)
+        .filter(|program| program.p_type(endian) == kind)
         .map(|program| {
             let bytes = program
                 .data(endian, file)
@@ -36,7 +49,6 @@ pub(crate) fn segments(file: &[u8]) -> Result<(&FileHeader64<LittleEndian>, Vec<
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    ensure!(!segments.is_empty(), "the ELF has no loadable segment");
     Ok((header, segments))
 }
 

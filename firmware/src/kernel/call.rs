@@ -1,7 +1,6 @@
 //! The calls programs make; [`seawall_firmware::calls`] says what each is.
 
 use seawall_agent::VirtualAddress;
-use seawall_firmware::arguments::Remedy;
 use seawall_firmware::calls::{self, FAILED, What};
 use seawall_firmware::elf::Access;
 use seawall_replay::IntermediateAddress;
@@ -153,7 +152,7 @@ impl Guest {
         let Some(program) = self.kernel.bundle.find(name_bytes) else {
             return FAILED;
         };
-        match self.kernel.spawn(program, Remedy::Kill, parent) {
+        match self.kernel.spawn(program, None, parent) {
             Ok(slot) => {
                 self.note_start(slot);
                 u64::from(slot)

@@ -1,30 +1,38 @@
 //! Starting a program: a slot, an address space, and its segments in fresh frames.
 
 use seawall_agent::FrameNumber;
-use seawall_firmware::arguments::Remedy;
 use seawall_firmware::calls::{STACK_PAGES, STACK_TOP, USER_WINDOW};
 use seawall_firmware::elf::{Access, Elf, Segment};
 use seawall_firmware::frames::{FrameList, Holder};
 use seawall_firmware::native;
+use seawall_firmware::policy::Policy;
 use seawall_replay::report::Census;
 
 use super::Kernel;
 use super::task::{State, Task};
 use crate::arch::frame::Frame;
 use crate::arch::space::{self, Space};
-use crate::arch::{heap, memory, tables};
+use crate::arch::{heap, memory, tables, timer};
 
 const PAGE: u64 = 4096;
 
 impl Kernel {
-    /// Starts a program in a free slot. The error is a sentence.
-    pub(super) fn spawn(&mut self, program: usize, remedy: Remedy, parent: u16) -> Result<u16, &'static str> {
+    /// Starts a program in a free slot, under its own policy where none is given. The error is a sentence.
+    pub(super) fn spawn(
+        &mut self,
+        program: usize,
+        policy: Option<Policy>,
+        parent: u16,
+    ) -> Result<u16, &'static str> {
         self.give_back_dead();
+        let own = self.elf(program)?.policy;
+        let policy = policy.or(own).unwrap_or(Policy::DEFAULT);
         let name = self.bundle.get(program).ok_or("no such program")?.name;
         let slot = self.free_slot().ok_or("no slot is free for another task")?;
         *self.slot_mut(slot) = Task {
             program,
-            remedy,
+            policy,
+            window: policy.window(timer::frequency()),
             parent,
             name,
             ..Task::EMPTY
@@ -62,11 +70,7 @@ impl Kernel {
 
     fn image(&mut self, slot: u16, list: &mut FrameList) -> Result<(Space, u64), &'static str> {
         const NO_MEMORY: &str = "no memory is left for another task";
-        let program = self
-            .bundle
-            .get(self.slot(slot).program)
-            .ok_or("no such program")?;
-        let elf = Elf::parse(program.elf).map_err(|_| "a program's ELF image is bad")?;
+        let elf = self.elf(self.slot(slot).program)?;
         let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
         for segment in elf.segments() {
             self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
@@ -83,6 +87,11 @@ impl Kernel {
                 .ok_or(NO_MEMORY)?;
         }
         Ok((space, elf.entry))
+    }
+
+    fn elf(&self, program: usize) -> Result<Elf<'static>, &'static str> {
+        let program = self.bundle.get(program).ok_or("no such program")?;
+        Elf::parse(program.elf).map_err(|_| "a program's ELF image is bad")
     }
 
     fn segment(

@@ -170,7 +170,7 @@ impl Guest {
                 log::error!("there is no program `{}`", spec.program);
                 return Err("seawall.tasks names a program that does not exist");
             };
-            let slot = self.kernel.spawn(program, spec.remedy, 0)?;
+            let slot = self.kernel.spawn(program, spec.policy, 0)?;
             self.note_start(slot);
         }
         Ok(())
@@ -197,7 +197,7 @@ impl Guest {
         let note = Note::Started {
             task: slot,
             program: task.name,
-            restarts: task.restarts,
+            restarts: task.restarts.total,
         };
         self.note(&note);
     }

@@ -262,7 +262,7 @@ impl engine::Kernel for Kernel {
         self.dead.insert(task.0);
         self.again.insert(task.0);
         let task = self.slot_mut(task.0);
-        task.restarts = task.restarts.saturating_add(1);
+        task.restarts.count(task.window, timer::ticks());
     }
 
     /// The copy's own error path is taken as it returns. What is left to be done is to unmap the page that was retired,

@@ -1,13 +1,14 @@
 //! A task: its registers, its memory, and what is known about it.
 
 use seawall_agent::engine::Rule;
-use seawall_firmware::arguments::Remedy;
 use seawall_firmware::bundle::Name;
 use seawall_firmware::frames::FrameList;
+use seawall_firmware::policy::{Policy, Remedy, Restarts};
 use seawall_replay::report::{TaskReport, TaskState};
 
 use crate::arch::frame::Frame;
 use crate::arch::space::Space;
+use crate::arch::timer;
 
 /// What a task is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,9 @@ pub(crate) struct Task {
     pub(crate) space: Option<Space>,
     pub(crate) frames: FrameList,
     pub(crate) state: State,
-    pub(crate) remedy: Remedy,
+    pub(crate) policy: Policy,
+    /// In how many ticks its restarts count; 0 when they count for ever.
+    pub(crate) window: u64,
     pub(crate) program: usize,
     pub(crate) name: Name,
     /// Who started it; 0 when the boot did.
@@ -51,7 +54,7 @@ pub(crate) struct Task {
     /// Progress as it was when the abort numbered `seen_abort` came.
     pub(crate) progress_at_abort: u64,
     pub(crate) seen_abort: u64,
-    pub(crate) restarts: u32,
+    pub(crate) restarts: Restarts,
     pub(crate) charged: u32,
     /// Where the word lies that it waits for; means nothing while it waits for none.
     pub(crate) futex: u64,
@@ -65,7 +68,8 @@ impl Task {
         space: None,
         frames: FrameList::EMPTY,
         state: State::Empty,
-        remedy: Remedy::Kill,
+        policy: Policy::DEFAULT,
+        window: 0,
         program: 0,
         name: [0; 16],
         parent: 0,
@@ -76,18 +80,18 @@ impl Task {
         damage: 0,
         progress_at_abort: 0,
         seen_abort: 0,
-        restarts: 0,
+        restarts: Restarts::NONE,
         charged: 0,
         futex: 0,
     };
 
     /// What its owner asked for, as the agent wants to know it.
     pub(crate) fn rule(&self) -> Rule {
-        match self.remedy {
+        match self.policy.remedy {
             Remedy::Kill => Rule::Kill,
             Remedy::Isolate => Rule::Isolate,
             Remedy::Restart(limit) => Rule::Restart {
-                left: limit.saturating_sub(self.restarts),
+                left: self.restarts.left(limit, self.window, timer::ticks()),
             },
         }
     }
@@ -114,7 +118,7 @@ impl Task {
             progress: self.progress,
             progress_at_last_abort: self.progress_at_last_abort(aborts),
             damage: self.damage,
-            restarts: self.restarts,
+            restarts: self.restarts.total,
             charged: self.charged,
         }
     }

@@ -14,6 +14,7 @@ use core::panic::PanicInfo;
 
 use seawall_firmware::calls;
 pub use seawall_firmware::calls::What;
+pub use seawall_firmware::policy::{NOTE_NAME, NOTE_POLICY};
 
 // INPUTS: x0 = slot, x1 = 1 when there is a replay port; SP = the stack. ENDING: exits with what program_main returns.
 global_asm!(
@@ -80,6 +81,25 @@ macro_rules! touch {
             $crate::checkpoint(1, $crate::$at, $crate::What::Page);
             u64::from(!touch($crate::$at))
         }
+    };
+}
+
+/// Links in the program's own policy, as the boot arguments have it: `policy!("restart:3/10s")`.
+#[macro_export]
+macro_rules! policy {
+    ($policy:literal) => {
+        // A note [ELF-64 object file format 1.5, note section]: sizes of name and content, type, name, content.
+        core::arch::global_asm!(
+            ".pushsection .note.seawall, \"a\", %note",
+            ".balign 4",
+            ".word {name}, 3f - 2f, {kind}",
+            ".asciz \"Seawall\"",
+            concat!("2: .ascii \"", $policy, "\""),
+            "3: .balign 4",
+            ".popsection",
+            name = const $crate::NOTE_NAME.len(),
+            kind = const $crate::NOTE_POLICY,
+        );
     };
 }
 

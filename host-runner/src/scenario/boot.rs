@@ -2,15 +2,14 @@
 
 use seawall_replay::plan::{Plan, PlanError, Step};
 
-use super::{Guest, Inject, Policy};
+use super::{Guest, Inject};
 
 /// `/chosen/bootargs`: `seawall.tasks=load/isolate,bystander,bystander`.
 #[must_use]
 pub fn arguments(guest: &Guest) -> String {
     let task = |name: &String| match guest.policies.get(name) {
-        None | Some(Policy::Kill) => name.clone(),
-        Some(Policy::Isolate) => format!("{name}/isolate"),
-        Some(Policy::Restart(limit)) => format!("{name}/restart:{limit}"),
+        None => name.clone(),
+        Some(policy) => format!("{name}/{policy}"),
     };
     let ease = if guest.vm.ease { " seawall.ease=1" } else { "" };
     format!(

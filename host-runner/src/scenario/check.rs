@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnose::Problem;
 use super::raw::{Number, RawBudget, RawGuest, RawInject, RawScenario, Text};
 use super::words::{Route, Word, nearest, word};
-use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Policy, Scenario, boot};
+use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Scenario, boot};
 use crate::backend::VmOptions;
 use crate::budget::{Budget, BudgetError};
 
@@ -194,28 +194,6 @@ impl Checker {
             Some(bytes) => return bytes,
         }
         64 * MIB
-    }
-
-    fn policy(&mut self, policy: &Text) -> Option<Policy> {
-        let text = policy.get_ref();
-        let limit = text.strip_prefix("restart:").map(str::parse::<u32>);
-        match (text.as_str(), limit) {
-            ("kill", _) => return Some(Policy::Kill),
-            ("isolate", _) => return Some(Policy::Isolate),
-            (_, Some(Ok(limit @ 1..=1000))) => return Some(Policy::Restart(limit)),
-            (_, Some(_)) => {
-                let help = Some("restart:1 to restart:1000".to_owned());
-                self.problem(policy.span(), format!("`{text}` has no usable limit"), help);
-            }
-            (_, None) => {
-                let meant = nearest(text, ["kill", "isolate", "restart:3"]);
-                let help = meant.map_or("a policy is kill, isolate or restart:N".to_owned(), |meant| {
-                    format!("did you mean `{meant}`?")
-                });
-                self.problem(policy.span(), format!("`{text}` is not a policy"), Some(help));
-            }
-        }
-        None
     }
 
     fn inject(&mut self, raw: Spanned<RawInject>, guest: &Guest) -> Inject {

@@ -11,6 +11,7 @@ mod expect;
 pub mod library;
 mod linux;
 pub mod parse;
+mod policy;
 mod raw;
 mod serror;
 mod words;
@@ -26,6 +27,7 @@ use crate::backend::VmOptions;
 
 pub use linux::{Does, ExpectedLinux, LinuxOutcome};
 pub use parse::parse;
+pub use policy::Policy;
 pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
 
 /// The guest's programs, and which programs each may start by itself.
@@ -140,7 +142,7 @@ pub struct Guest {
     pub memory_bytes: u64,
     /// Program names; the first has slot 1.
     pub tasks: Vec<String>,
-    /// What is to be done with a program that met an error; kill where nothing is said.
+    /// What is to be done with a program that met an error; where nothing is said, what the program itself says.
     pub policies: BTreeMap<String, Policy>,
     /// What is unusual about its VM.
     pub vm: VmOptions,
@@ -162,17 +164,6 @@ impl Guest {
             .get(usize::from(slot).checked_sub(1)?)
             .map(String::as_str)
     }
-}
-
-/// What the guest's kernel does with a program that met an error.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Policy {
-    /// Kill it.
-    Kill,
-    /// Stop it and keep it.
-    Isolate,
-    /// Start it again, so many times; then kill it.
-    Restart(u32),
 }
 
 /// One injection.

@@ -2,7 +2,7 @@
 
 use seawall_replay::plan::Injection;
 
-use super::{Far, Frame, Platform, Policy, boot, library, parse};
+use super::{Far, Frame, Platform, boot, library, parse};
 
 pub(super) const GOOD: &str = r#"title = "t"
 teaches = "t"
@@ -36,7 +36,7 @@ fn the_good_one_is_good() {
     assert_eq!(scenario.guest.memory_bytes, 64 << 20);
     assert_eq!(scenario.platforms, [Platform::Qemu, Platform::Kvm]);
     assert_eq!(scenario.timeout.as_secs(), 30);
-    assert_eq!(scenario.guest.policies.get("load"), Some(&Policy::Kill));
+    assert_eq!(scenario.guest.policies["load"].to_string(), "kill");
     assert_eq!(
         (scenario.expect.retired, scenario.expect.aborts[0].frame),
         (1, Frame::Announced)
@@ -45,18 +45,25 @@ fn the_good_one_is_good() {
 
 #[test]
 fn boot_arguments_name_each_task_and_its_policy() {
-    let text = GOOD.replace("load = \"kill\"", "load = \"restart:3\"");
+    for policy in [
+        "kill",
+        "isolate",
+        "restart:3",
+        "restart:1000/10s",
+        "restart:3/500ms",
+        "nosignal+restart:3/86400s",
+        "signal+isolate",
+    ] {
+        let text = GOOD.replace("load = \"kill\"", &format!("load = \"{policy}\""));
+        assert_eq!(
+            boot::arguments(&parse("s.toml", &text).unwrap().guest),
+            format!("seawall.tasks=load/{policy},bystander,bystander")
+        );
+    }
+    // Where nothing is said, the program's own counts.
+    let text = GOOD.replace("load = \"kill\"", "");
     assert_eq!(
         boot::arguments(&parse("s.toml", &text).unwrap().guest),
-        "seawall.tasks=load/restart:3,bystander,bystander"
-    );
-    let text = GOOD.replace("load = \"kill\"", "load = \"isolate\"");
-    assert_eq!(
-        boot::arguments(&parse("s.toml", &text).unwrap().guest),
-        "seawall.tasks=load/isolate,bystander,bystander"
-    );
-    assert_eq!(
-        boot::arguments(&parse("s.toml", GOOD).unwrap().guest),
         "seawall.tasks=load,bystander,bystander"
     );
 }

@@ -87,7 +87,20 @@ fn words_are_checked_with_a_hint() {
         8,
         "restart:1 to restart:1000",
     );
-    wrong("load = \"kill\"", "load = \"restart:\"", 7, 8, "no usable limit");
+    for (policy, complaint) in [
+        ("restart:", "no usable limit"),
+        ("restart:1001/10s", "no usable limit"),
+        ("restart:3/", "no usable window"),
+        ("restart:3/10", "no usable window"),
+        ("restart:3/0s", "no usable window"),
+        ("restart:3/86401s", "no usable window"),
+        ("kill/10s", "is not a policy"),
+        ("signals+kill", "is not a policy"),
+        ("signal+", "is not a policy"),
+    ] {
+        let text = format!("load = \"{policy}\"");
+        wrong("load = \"kill\"", &text, 7, 8, complaint);
+    }
     wrong(
         "cites",
         "backends = [\"qemo\"]\ncites",
