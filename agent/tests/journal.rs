@@ -490,3 +490,32 @@ fn memory_that_cannot_hold_a_journal_is_refused() {
     assert_eq!(Journal::new(&memory).unwrap().capacity(), 1);
     assert!(memory[32..].iter().all(|word| word.load(Ordering::Relaxed) == 9));
 }
+
+#[test]
+fn the_last_record_of_a_task_is_found_until_it_is_overwritten() {
+    let of = |task, number| AbortRecord {
+        origin: Origin::Task(TaskId(task)),
+        ..record(number)
+    };
+    let memory = memory(3);
+    let mut journal = Journal::new(&memory).unwrap();
+    assert_eq!(journal.last_charged(TaskId(1)), None);
+    journal.append_abort(&of(1, 10));
+    journal.append_abort(&of(1, 11));
+    assert_eq!(journal.last_charged(TaskId(1)), Some(of(1, 11)));
+    assert_eq!(journal.last_charged(TaskId(2)), None);
+    journal.append_abort(&of(2, 12));
+    journal.append_note(0x90, &[1; 13]);
+    assert_eq!(journal.last_charged(TaskId(1)), Some(of(1, 11)));
+    assert_eq!(journal.last_charged(TaskId(2)), Some(of(2, 12)));
+    journal.append_abort(&of(3, 13));
+    assert_eq!(journal.last_charged(TaskId(1)), None, "overwritten");
+    assert_eq!(journal.last_charged(TaskId(2)), Some(of(2, 12)));
+    // The kernel's own is charged to nobody.
+    journal.append_abort(&AbortRecord {
+        origin: Origin::Kernel,
+        ..record(14)
+    });
+    assert_eq!(journal.last_charged(TaskId(7)), None);
+    assert_eq!(journal.last_charged(TaskId(3)), Some(of(3, 13)));
+}

@@ -36,7 +36,7 @@ pub const SPAWN: u64 = 10;
 /// Waits for a task that the caller started to end, and gives its slot back: slot. Gives the state it ended in, as
 /// [`seawall_replay::report::TaskState`] numbers it.
 pub const WAIT: u64 = 11;
-/// Reads a register of a task that has ended: slot, register (0 to 30 for x0 to x30, 31 for the program counter).
+/// Reads a register of a task that has ended: slot, register (0 to 30 for x0 to x30, or one of [`register`]).
 pub const INSPECT: u64 = 12;
 
 /// Reads what the kernel knows of the caller: address, length. Writes as much of it as `length` says, at most
@@ -57,6 +57,24 @@ pub const PEEK: u64 = 19;
 pub const ABOUT_BYTES: usize = 40;
 /// What [`PEEK`] reads at most.
 pub const PEEK_BYTES: usize = 128;
+/// What [`INSPECT`] reads beside x0 to x30. From [`ESR`](register::ESR) on it is what the task's last abort left in the
+/// journal: only of a task that was killed or isolated for it.
+pub mod register {
+    /// The program counter.
+    pub const PC: u64 = 31;
+    /// The stack pointer.
+    pub const SP: u64 = 32;
+    /// PSTATE, as SPSR_EL1 has it.
+    pub const PSTATE: u64 = 33;
+    /// ESR_EL1.
+    pub const ESR: u64 = 34;
+    /// FAR_EL1, where it was valid.
+    pub const FAR: u64 = 35;
+    /// DISR_EL1.
+    pub const DISR: u64 = 36;
+    /// The physical address of the frame that was retired for it, if one was.
+    pub const FRAME: u64 = 37;
+}
 
 /// What a checkpoint speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

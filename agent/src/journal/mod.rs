@@ -57,6 +57,7 @@ pub use record::{AbortRecord, Flags};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::TaskId;
 use record::{KIND_NOTE, PAYLOAD_WORDS};
 
 /// Words of the header.
@@ -166,6 +167,30 @@ impl<'a> Journal<'a> {
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.records.len()
+    }
+
+    /// The newest record of an abort that is charged to `task`, if it has not been overwritten: for whoever looks at
+    /// what a task was stopped for. It goes through the records one by one.
+    #[must_use]
+    pub fn last_charged(&self, task: TaskId) -> Option<AbortRecord> {
+        let (newer, older) = self.records.split_at_checked(self.next)?;
+        let is_written = |record: &&[AtomicU64; RECORD_WORDS]| {
+            let [sequence, ..] = record;
+            (1..=self.written).contains(&sequence.load(Ordering::Relaxed))
+        };
+        // Nothing of the upper part has been written before the journal is full once; what lies there may look like
+        // anything.
+        let older = if self.written > self.next as u64 {
+            older
+        } else {
+            &[]
+        };
+        let mut records = newer.iter().rev().chain(older.iter().rev()).filter(is_written);
+        records.find_map(|[_, head, words @ .., _]| {
+            let payload = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+            AbortRecord::decode(head.load(Ordering::Relaxed), &payload)
+                .filter(|record| record.charged() == Some(task))
+        })
     }
 
     #[inline(always)]

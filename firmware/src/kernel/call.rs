@@ -62,11 +62,11 @@ impl Guest {
             }
             calls::SPAWN => self.spawn(a, b),
             calls::WAIT => return self.wait(a),
-            calls::INSPECT => kernel.inspect(a, b),
             calls::READ => self.read(a, b),
             calls::PEEK => self.peek(a, b, c, d),
             calls::FUTEX_WAIT => return self.futex_wait(a, b, c),
             calls::FUTEX_WAKE => self.futex_wake(a, b),
+            calls::INSPECT => self.inspect(a, b).unwrap_or(FAILED),
             _ => FAILED,
         };
         self.kernel.set_result(result);
@@ -280,18 +280,6 @@ impl Kernel {
             task.frame.x[0] = result;
         }
         true
-    }
-
-    fn inspect(&self, slot: u64, register: u64) -> u64 {
-        let task = u16::try_from(slot).ok().and_then(|slot| self.task(slot));
-        let Some(task) = task.filter(|task| matches!(task.state, State::Ended(_))) else {
-            return FAILED;
-        };
-        match usize::try_from(register).ok() {
-            Some(31) => task.frame.elr,
-            Some(register) => task.frame.x.get(register).copied().unwrap_or(FAILED),
-            None => FAILED,
-        }
     }
 
     pub(super) fn announce(&mut self, window: Window, number: u64, address: u64) -> u64 {

@@ -17,6 +17,7 @@ pub(crate) mod console;
 mod copies;
 pub(crate) mod end;
 mod futex;
+mod inspect;
 mod load;
 pub(crate) mod recover;
 mod retired;
