@@ -57,6 +57,7 @@ pub const PEEK: u64 = 19;
 pub const ABOUT_BYTES: usize = 40;
 /// What [`PEEK`] reads at most.
 pub const PEEK_BYTES: usize = 128;
+
 /// What [`INSPECT`] reads beside x0 to x30. From [`ESR`](register::ESR) on it is what the task's last abort left in the
 /// journal: only of a task that was killed or isolated for it.
 pub mod register {

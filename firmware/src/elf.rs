@@ -115,14 +115,17 @@ fn array<const N: usize>(bytes: &[u8], offset: u64) -> Result<[u8; N], ElfError>
         .ok_or(ElfError::Cut)
 }
 
+#[inline(never)]
 fn half(bytes: &[u8], offset: u64) -> Result<u16, ElfError> {
     array(bytes, offset).map(u16::from_le_bytes)
 }
 
+#[inline(never)]
 fn word(bytes: &[u8], offset: u64) -> Result<u32, ElfError> {
     array(bytes, offset).map(u32::from_le_bytes)
 }
 
+#[inline(never)]
 fn double(bytes: &[u8], offset: u64) -> Result<u64, ElfError> {
     array(bytes, offset).map(u64::from_le_bytes)
 }

@@ -52,29 +52,28 @@ impl Policy {
     /// Reads a policy; nothing when it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (asks_handler, text) = match text.split_once('+') {
-            None => (true, text),
-            Some(("signal", rest)) => (true, rest),
-            Some(("nosignal", rest)) => (false, rest),
-            Some(_) => return None,
+        let text = text.as_bytes();
+        let (asks_handler, text) = match text.strip_prefix(b"nosignal+") {
+            Some(rest) => (false, rest),
+            None => (true, text.strip_prefix(b"signal+").unwrap_or(text)),
         };
-        let (remedy, window_ms) = match (text, text.strip_prefix("restart:")) {
-            ("kill", _) => (Remedy::Kill, 0),
-            ("isolate", _) => (Remedy::Isolate, 0),
-            (_, Some(limit)) => {
-                let (limit, window_ms) = match limit.split_once('/') {
-                    None => (limit, 0),
-                    Some((limit, window)) => (limit, window_of(window)?),
-                };
-                (Remedy::Restart(limit.parse().ok()?), window_ms)
-            }
-            _ => return None,
-        };
-        Some(Self {
+        let policy = |remedy, window_ms| Self {
             remedy,
             window_ms,
             asks_handler,
-        })
+        };
+        match text {
+            b"kill" => return Some(policy(Remedy::Kill, 0)),
+            b"isolate" => return Some(policy(Remedy::Isolate, 0)),
+            _ => {}
+        }
+        let (limit, rest) = number(text.strip_prefix(b"restart:")?)?;
+        let window_ms = match rest {
+            [] => 0,
+            [b'/', window @ ..] => window_of(window)?,
+            _ => return None,
+        };
+        Some(policy(Remedy::Restart(limit), window_ms))
     }
 
     /// The window in ticks of a counter; 0 when there is none.
@@ -84,14 +83,27 @@ impl Policy {
     }
 }
 
-fn window_of(text: &str) -> Option<u32> {
-    let milliseconds = match text.strip_suffix("ms") {
-        Some(digits) => digits.parse::<u32>().ok()?,
-        None => text.strip_suffix('s')?.parse::<u32>().ok()?.checked_mul(1000)?,
+fn window_of(text: &[u8]) -> Option<u32> {
+    let milliseconds = match number(text)? {
+        (number, b"ms") => number,
+        (number, b"s") => number.checked_mul(1000)?,
+        _ => return None,
     };
     (1..=LONGEST_WINDOW_MS)
         .contains(&milliseconds)
         .then_some(milliseconds)
+}
+
+/// The digits at the beginning, at least one, and what follows.
+#[inline(never)]
+fn number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut value, mut rest) = (None, text);
+    while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+        let higher = value.unwrap_or(0_u32).checked_mul(10)?;
+        value = Some(higher.checked_add(u32::from(digit - b'0'))?);
+        rest = tail;
+    }
+    Some((value?, rest))
 }
 
 /// How often a task was started again.
@@ -180,6 +192,8 @@ mod tests {
             "restart:",
             "restart:x",
             "restart:-1",
+            "restart:+1",
+            "restart:3s",
             "restart:4294967296",
             "restart:3/",
             "restart:3/0s",

@@ -2,8 +2,8 @@
 #![no_std]
 #![no_main]
 
-use seawall_firmware::calls::{FAILED, INSPECT, SPAWN, WAIT, register};
-use seawall_tasks::{PAGES, call};
+use seawall_firmware::calls::{FAILED, INSPECT, MEMORY_ERROR, PEEK, SPAWN, WAIT, register};
+use seawall_tasks::{PAGES, call, call4, load};
 
 seawall_tasks::program!(main);
 
@@ -30,5 +30,13 @@ fn main(_: u64, _: bool) -> u64 {
         || read(register::PC) & !0xfff != 0x40_0000
         || read(register::SP) & 0xf != 0
         || read(register::FRAME + 1) != FAILED;
-    u64::from(wrong) * 2
+    if wrong {
+        return 2;
+    }
+    let found = 0_u64;
+    let to = &raw const found as u64;
+    let wrong = call4(PEEK, [slot, PAGES + 0x10, to, 8]) != 8
+        || load(to) != 0x5ea_ca5e
+        || call4(PEEK, [slot, PAGES + 0x1040, to, 8]) != MEMORY_ERROR;
+    u64::from(wrong) * 3
 }
