@@ -19,7 +19,7 @@
 //! | `console` | each line of the guest's console |
 //! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
-//! | `measure` | `seawall bench` alone |
+//! | `measure`, `curve` | `seawall bench` alone |
 //! | `run-ended` | once, last |
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub enum Event {
     Skipped(Skipped),
     /// A figure, beside its limit.
     Measure(Measure),
+    /// A figure beside more and more of something.
+    Curve(Curve),
     /// The run is over.
     RunEnded(Totals),
 }
@@ -105,6 +107,7 @@ impl Event {
             }
             Self::Compared(compared) if !compared.as_expected => Level::Error,
             Self::Measure(measure) if measure.value.is_none_or(|value| value > measure.limit) => Level::Error,
+            Self::Curve(curve) if curve.is_passed() => Level::Error,
             Self::RunEnded(totals) if totals.failed + totals.timed_out > 0 => Level::Error,
             Self::RunStarted(_)
             | Self::ScenarioStarted(_)
@@ -115,6 +118,7 @@ impl Event {
             | Self::Compared(_)
             | Self::Verdict(_)
             | Self::Measure(_)
+            | Self::Curve(_)
             | Self::RunEnded(_) => Level::Info,
         }
     }
@@ -430,6 +434,50 @@ pub struct Measure {
     /// That Linux's version.
     #[serde(default)]
     pub kernel: Option<String>,
+}
+
+/// A figure beside more and more of something: it may grow with the logarithm.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Curve {
+    /// What was measured.
+    pub name: String,
+    /// Of what there is more.
+    pub over: String,
+    /// Of what the figures are.
+    pub unit: String,
+    /// What it may be at most wherever it is measured.
+    pub limit: u64,
+    /// By how much it may grow each time that there is twice as much.
+    pub for_each_doubling: u64,
+    /// Where it was measured, rising.
+    pub places: Vec<Place>,
+}
+
+impl Curve {
+    /// Whether it is higher somewhere than it may be, or not known.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        self.places.iter().any(|place| !place.is_within())
+    }
+}
+
+/// A place on a curve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// How much there was.
+    pub at: u64,
+    /// The figure; `null`: it could not be measured.
+    pub value: Option<u64>,
+    /// What it may be here: the limit, or the first place's figure and what it may grow by up to here.
+    pub most: u64,
+}
+
+impl Place {
+    /// Whether the figure is known and no higher than it may be.
+    #[must_use]
+    pub fn is_within(&self) -> bool {
+        self.value.is_some_and(|value| value <= self.most)
+    }
 }
 
 /// A VM was saved.

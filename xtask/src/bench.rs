@@ -1,4 +1,8 @@
-//! `cargo xtask bench`: the guest's exact numbers, each beside its limit.
+//! `cargo xtask bench`: the guest's exact numbers, each beside its limit, and along their curves.
+//!
+//! What is measured in the guest is a row of `host-runner/src/command/bench/rows.rs`; here come the figures of what was
+//! built. A curve is a figure beside more and more of something: at each place it must be within its limit, and no higher
+//! than at the first place but for so many instructions each time that there is twice as much.
 
 use std::fs;
 use std::process::ExitCode;
@@ -39,6 +43,36 @@ impl Measure {
     }
 }
 
+/// A figure beside more and more of something.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+struct Curve {
+    name: String,
+    over: String,
+    unit: String,
+    places: Vec<Place>,
+}
+
+/// A place on a curve: how much there is, the figure there, and what it may be at most.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+struct Place {
+    at: u64,
+    value: Option<u64>,
+    most: u64,
+}
+
+impl Place {
+    fn is_within(&self) -> Option<bool> {
+        self.value.map(|value| value <= self.most)
+    }
+}
+
+/// All that was measured.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Figures {
+    measures: Vec<Measure>,
+    curves: Vec<Curve>,
+}
+
 /// `cargo xtask bench`.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
     let ready = setup::run(workspace, None, setup::Scope::Run)?;
@@ -54,13 +88,19 @@ pub(crate) fn measure(workspace: &Workspace) -> Result<Tally> {
     let mut command = runner::command(workspace);
     command.args(["bench", "--format", "ndjson"]);
     let ended = bounded(&mut command, runner::LIMIT, false)?;
-    let mut measures = measures(&ended.text)?;
-    ensure!(!measures.is_empty(), "`{}` measured nothing", shown(&command));
-    measures.push(image(workspace)?);
-    print!("{}", table(&measures));
+    let mut figures = figures(&ended.text)?;
+    ensure!(
+        !figures.measures.is_empty() && !figures.curves.is_empty(),
+        "`{}` measured nothing",
+        shown(&command)
+    );
+    figures.measures.push(image(workspace)?);
+    print!("{}{}", table(&figures.measures), curves(&figures.curves));
+    let of_measures = figures.measures.iter().map(Measure::is_within);
+    let places = figures.curves.iter().flat_map(|curve| &curve.places);
     let mut tally = Tally::default();
-    for measure in &measures {
-        tally += measure.is_within().map_or(Tally::SKIPPED, Tally::of);
+    for is_within in of_measures.chain(places.map(Place::is_within)) {
+        tally += is_within.map_or(Tally::SKIPPED, Tally::of);
     }
     let succeeded = ended.status.is_some_and(|status| status.success());
     ensure!(
@@ -87,20 +127,37 @@ fn image(workspace: &Workspace) -> Result<Measure> {
     })
 }
 
-/// The `measure` events of the runner's stream; a measure that cannot be read is an error, never left out.
-fn measures(stream: &str) -> Result<Vec<Measure>> {
-    let mut found = Vec::new();
+/// The `measure` and `curve` events of the runner's stream; one that cannot be read is an error, never left out.
+fn figures(stream: &str) -> Result<Figures> {
+    let mut found = Figures::default();
     for line in stream.lines().filter(|line| !line.trim().is_empty()) {
         let event: Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-        if event["event"] == "measure" {
-            found.push(serde_json::from_value(event).with_context(|| format!("no measure: {line}"))?);
+        match event["event"].as_str() {
+            Some("measure") => found
+                .measures
+                .push(serde_json::from_value(event).with_context(|| format!("no measure: {line}"))?),
+            Some("curve") => found
+                .curves
+                .push(serde_json::from_value(event).with_context(|| format!("no curve: {line}"))?),
+            _ => {}
         }
     }
     Ok(found)
 }
 
+fn number(value: Option<u64>) -> String {
+    value.map_or("n/a".to_owned(), |value| value.to_string())
+}
+
+const fn word(is_within: Option<bool>) -> &'static str {
+    match is_within {
+        Some(true) => "ok",
+        Some(false) => "OVER",
+        None => "NOT MEASURED",
+    }
+}
+
 fn table(measures: &[Measure]) -> String {
-    let number = |value: Option<u64>| value.map_or("n/a".to_owned(), |value| value.to_string());
     let width = measures
         .iter()
         .map(|measure| measure.name.len())
@@ -111,11 +168,7 @@ fn table(measures: &[Measure]) -> String {
         "", "measured", "limit", "Linux"
     );
     for measure in measures {
-        let verdict = match measure.is_within() {
-            Some(true) => "ok",
-            Some(false) => "OVER",
-            None => "NOT MEASURED",
-        };
+        let verdict = word(measure.is_within());
         let (value, limit) = (number(measure.value), number(measure.limit));
         let linux = number(measure.linux);
         let (name, unit) = (&measure.name, &measure.unit);
@@ -134,9 +187,25 @@ fn table(measures: &[Measure]) -> String {
     text
 }
 
+/// One line for each curve: the figure and what it may be, place by place.
+fn curves(curves: &[Curve]) -> String {
+    let mut text = String::new();
+    for curve in curves {
+        let (name, over, unit) = (&curve.name, &curve.over, &curve.unit);
+        text.push_str(&format!("\n{name}, {unit}, over {over}\n"));
+        text.push_str(&format!("  {:>10}  {:>10}  {:>10}\n", over, "measured", "limit"));
+        for place in &curve.places {
+            let (at, value, most) = (place.at, number(place.value), place.most);
+            let verdict = word(place.is_within());
+            text.push_str(&format!("  {at:>10}  {value:>10}  {most:>10}  {verdict}\n"));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{measures, table};
+    use super::{curves, figures, table};
 
     #[test]
     fn measures_are_read_and_laid_beside_their_limits() {
@@ -144,7 +213,7 @@ mod tests {
             {\"event\":\"measure\",\"name\":\"svc\",\"value\":58,\"unit\":\"instructions\",\"limit\":60,\"linux\":321,\"kernel\":\"7.2\"}\n\
             {\"event\":\"measure\",\"name\":\"abort\",\"value\":601,\"unit\":\"instructions\",\"limit\":600}\n\
             {\"event\":\"measure\",\"name\":\"boot\",\"value\":null,\"unit\":\"instructions\",\"limit\":9}\n";
-        let found = measures(stream).unwrap();
+        let found = figures(stream).unwrap().measures;
         let verdicts: Vec<_> = found.iter().map(super::Measure::is_within).collect();
         assert_eq!(verdicts, [Some(true), Some(false), None]);
         let table = table(&found);
@@ -156,8 +225,25 @@ mod tests {
     }
 
     #[test]
-    fn measure_that_cannot_be_read_is_an_error() {
-        assert!(measures("{\"event\":\"measure\",\"name\":\"svc\",\"value\":-1}\n").is_err());
-        assert!(measures("svc 58\n").is_err());
+    fn a_curve_is_within_place_by_place() {
+        let stream = "{\"event\":\"curve\",\"name\":\"kill\",\"over\":\"tasks\",\"unit\":\"instructions\",\"limit\":600,\
+            \"for_each_doubling\":8,\"places\":[{\"at\":1,\"value\":500,\"most\":500},\
+            {\"at\":64,\"value\":549,\"most\":548},{\"at\":4096,\"value\":null,\"most\":596}]}\n";
+        let found = figures(stream).unwrap().curves;
+        let verdicts: Vec<_> = found[0].places.iter().map(super::Place::is_within).collect();
+        assert_eq!(verdicts, [Some(true), Some(false), None]);
+        let text = curves(&found);
+        assert!(text.contains("kill, instructions, over tasks\n"), "{text}");
+        assert!(
+            text.contains("          64         549         548  OVER\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_figure_that_cannot_be_read_is_an_error() {
+        assert!(figures("{\"event\":\"measure\",\"name\":\"svc\",\"value\":-1}\n").is_err());
+        assert!(figures("{\"event\":\"curve\",\"name\":\"svc\"}\n").is_err());
+        assert!(figures("svc 58\n").is_err());
     }
 }

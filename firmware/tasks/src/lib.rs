@@ -12,6 +12,8 @@
 use core::arch::{asm, global_asm};
 use core::panic::PanicInfo;
 
+pub mod measure;
+
 use seawall_firmware::calls;
 pub use seawall_firmware::calls::What;
 pub use seawall_firmware::policy::{NOTE_NAME, NOTE_POLICY};

@@ -1,6 +1,7 @@
 //! `seawall bench`: what the guest's ways cost, in instructions, beside what they may cost.
 
 mod linux;
+mod rows;
 
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use seawall_replay::port::Window;
 use super::{ColourChoice, Exit, complain};
 use crate::backend::{Backend as _, Limits, Missing, Request, Run, VmOptions};
 use crate::escape;
-use crate::events::{Event, Measure};
+use crate::events::{self, Event, Measure, Place};
 use crate::judge::evidence::Evidence;
 use crate::qemu::Qemu;
 use crate::render::{Format, renderer};
 use crate::run::place::PlaceArguments;
+use rows::{ALONE, BOOT, CURVES, Curve, FOR_EACH_DOUBLING, Guest, ROWS, Row, most_at};
 
 /// What `seawall bench` can be told.
 #[derive(Args, Debug)]
@@ -23,6 +25,9 @@ pub(super) struct BenchArguments {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: BenchFormat,
+    /// Leave the curves out: nothing is measured beside other tasks or retired frames
+    #[arg(long)]
+    no_curves: bool,
     #[command(flatten)]
     place: PlaceArguments,
     /// When to use colours
@@ -38,27 +43,70 @@ enum BenchFormat {
     Ndjson,
 }
 
-/// The program's figures: number, what it is, and what it may be at most.
-const FIGURES: [(u64, &str, u64); 3] = [
-    (1, "EL0 → SVC → EL0, empty call", 60),
-    (2, "SEA in EL0 → first instruction of the next task", 600),
-    (0x101, "one frame of a 2 MiB block out of the linear map", 4_000),
-];
-const BOOT: (&str, u64) = ("first guest instruction → first EL0 instruction, 64 MiB", 300_000);
-const MEMORY: u64 = 64 << 20;
+/// The place on a curve, in a reported number; the figure's own is below.
+const PLACE_SHIFT: u32 = 32;
 
 pub(super) fn bench(arguments: &BenchArguments) -> Exit {
-    let run = match run(&arguments.place) {
-        Ok(run) => run,
+    let events = match measure(arguments) {
+        Ok(events) => events,
         Err(missing) => {
             complain::about_missing("qemu", &missing);
             return Exit::Environment;
         }
     };
-    let mut measures = measures(&Evidence::gather(&run));
+    let figures: Vec<(Option<u64>, u64)> = events.iter().flat_map(figures_of).collect();
+    let over = figures
+        .iter()
+        .any(|(value, most)| value.is_some_and(|value| value > *most));
+    let nothing = figures.iter().all(|(value, _)| value.is_none());
+    let format = match arguments.format {
+        BenchFormat::Text => Format::Text,
+        BenchFormat::Ndjson => Format::Ndjson,
+    };
+    let mut renderer = renderer(format);
+    let mut out = anstream::AutoStream::new(std::io::stdout(), arguments.color.anstream());
+    let written = events
+        .iter()
+        .try_for_each(|event| renderer.event(event, &mut out));
+    match complain::about_writing(written) {
+        Exit::Pass if over => Exit::Fail,
+        Exit::Pass if nothing => Exit::Skipped,
+        exit => exit,
+    }
+}
+
+/// Each value, and what it may be at most.
+fn figures_of(event: &Event) -> Vec<(Option<u64>, u64)> {
+    match event {
+        Event::Measure(measure) => vec![(measure.value, measure.limit)],
+        Event::Curve(curve) => curve
+            .places
+            .iter()
+            .map(|place| (place.value, place.most))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn measure(arguments: &BenchArguments) -> Result<Vec<Event>, Missing> {
+    let mut measures = measures(&evidence(&arguments.place, &ALONE)?);
     linux::beside(&mut measures, &arguments.place);
-    let unmeasured = measures.iter().any(|measure| measure.value.is_none());
-    if unmeasured {
+    let mut events: Vec<Event> = measures.into_iter().map(Event::Measure).collect();
+    if !arguments.no_curves {
+        for curve in &CURVES {
+            let evidence = evidence(&arguments.place, &curve.guest)?;
+            let rows = ROWS.iter().filter(|row| row.is_curve);
+            events.extend(rows.map(|row| Event::Curve(along(curve, row, &evidence))));
+        }
+    }
+    Ok(events)
+}
+
+/// What a guest reported; why it may be incomplete is said beside.
+fn evidence(place: &PlaceArguments, guest: &Guest) -> Result<Evidence, Missing> {
+    let run = run(place, guest)?;
+    let evidence = Evidence::gather(&run);
+    if evidence.ends != [seawall_replay::port::End::Done] || evidence.measures.is_empty() {
         eprintln!(
             "seawall: the guest did not report every figure; the run ended as {:?}",
             run.end
@@ -67,29 +115,12 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
             .iter()
             .for_each(|line| eprintln!("guest: {line}"));
     }
-    let over = measures
-        .iter()
-        .any(|measure| measure.value.is_some_and(|value| value > measure.limit));
-    let nothing = measures.iter().all(|measure| measure.value.is_none());
-    let format = match arguments.format {
-        BenchFormat::Text => Format::Text,
-        BenchFormat::Ndjson => Format::Ndjson,
-    };
-    let mut renderer = renderer(format);
-    let mut out = anstream::AutoStream::new(std::io::stdout(), arguments.color.anstream());
-    let written = measures
-        .into_iter()
-        .try_for_each(|measure| renderer.event(&Event::Measure(measure), &mut out));
-    match complain::about_writing(written) {
-        Exit::Pass if over => Exit::Fail,
-        Exit::Pass if nothing => Exit::Skipped,
-        exit => exit,
-    }
+    Ok(evidence)
 }
 
-/// The program `bench` starts a child for each of its rounds, in whatever slot is free; each child announces its page
+/// The programs start a child for each of their rounds, in whatever slot is free; each child announces its page
 /// and finds it gone. Nobody else in that guest announces anything.
-fn run(place: &PlaceArguments) -> Result<Run, Missing> {
+fn run(place: &PlaceArguments, guest: &Guest) -> Result<Run, Missing> {
     let step = Step {
         task: None,
         number: 1,
@@ -103,12 +134,14 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
     let image = place.read_image()?;
     let request = Request {
         image: &image,
-        memory_bytes: MEMORY,
-        boot_arguments: "seawall.tasks=bench,bystander,bystander",
+        memory_bytes: guest.memory,
+        boot_arguments: guest.boot_arguments,
         plan,
         budget: None,
         limits: Limits {
-            wall: Duration::from_secs(60),
+            wall: Duration::from_secs(120),
+            // Three for each of the frames that a curve retires, and more than that.
+            events: 1 << 17,
             ..Limits::default()
         },
         state: crate::backend::State::default(),
@@ -117,50 +150,93 @@ fn run(place: &PlaceArguments) -> Result<Run, Missing> {
     Qemu::find(&place.folder())?.run(&request)
 }
 
+/// Of several rounds the dearest counts; zero is what a counter reads that does not count.
+fn dearest(evidence: &Evidence, number: u64) -> Option<u64> {
+    let values = evidence
+        .measures
+        .iter()
+        .filter(|(known, _)| *known == number)
+        .map(|(_, value)| *value);
+    values.max().filter(|value| *value != 0)
+}
+
 fn measures(evidence: &Evidence) -> Vec<Measure> {
-    let measured = FIGURES.iter().map(|(number, name, limit)| {
-        let values = evidence
-            .measures
-            .iter()
-            .filter(|(known, _)| known == number)
-            .map(|(_, value)| *value);
-        // Of several rounds the dearest counts; zero is what a counter reads that does not count.
-        measure(name, values.max(), *limit)
-    });
-    measured
-        .chain([measure(BOOT.0, evidence.booted, BOOT.1)])
+    ROWS.iter()
+        .map(|row| (row.name, dearest(evidence, row.number), row.limit))
+        .chain([(BOOT.0, evidence.booted.filter(|value| *value != 0), BOOT.1)])
+        .map(|(name, value, limit)| Measure {
+            name: name.into(),
+            value,
+            unit: "instructions".into(),
+            limit,
+            linux: None,
+            kernel: None,
+        })
         .collect()
 }
 
-fn measure(name: &str, value: Option<u64>, limit: u64) -> Measure {
-    Measure {
-        name: name.into(),
-        value: value.filter(|value| *value != 0),
+/// One figure along one curve.
+fn along(curve: &Curve, row: &Row, evidence: &Evidence) -> events::Curve {
+    let value = |place: u64| dearest(evidence, row.number | place << PLACE_SHIFT);
+    let [(first, _), ..] = curve.places;
+    let first = value(first);
+    events::Curve {
+        name: row.name.into(),
+        over: curve.over.into(),
         unit: "instructions".into(),
-        limit,
-        linux: None,
-        kernel: None,
+        limit: row.limit,
+        for_each_doubling: FOR_EACH_DOUBLING,
+        places: curve
+            .places
+            .into_iter()
+            .map(|(place, at)| Place {
+                at,
+                value: value(place),
+                most: most_at(row, curve, at, first),
+            })
+            .collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Evidence, measures};
+    use super::{CURVES, Evidence, ROWS, along, measures};
 
     #[test]
     fn the_dearest_round_counts_and_zero_is_not_measured() {
         let evidence = Evidence {
-            measures: vec![(1, 40), (1, 58), (2, 0), (0x101, 9)],
+            measures: vec![(1, 40), (1, 58), (2, 0)],
             booted: Some(7),
             ..Evidence::default()
         };
-        let values: Vec<_> = measures(&evidence)
+        let all = measures(&evidence);
+        let values: Vec<_> = all.iter().map(|measure| (measure.value, measure.limit)).collect();
+        assert_eq!(values[..2], [(Some(58), 60), (None, ROWS[1].limit)]);
+        assert_eq!(values.last(), Some(&(Some(7), 300_000)));
+    }
+
+    #[test]
+    fn a_curve_has_each_place_with_what_it_may_be() {
+        let evidence = Evidence {
+            measures: vec![
+                (2, 900),
+                (1 << 32 | 2, 400),
+                (2 << 32 | 2, 410),
+                (2 << 32 | 2, 449),
+                (1 << 32 | 3, 1),
+            ],
+            ..Evidence::default()
+        };
+        let curve = along(&CURVES[0], &ROWS[1], &evidence);
+        let places: Vec<_> = curve
+            .places
             .iter()
-            .map(|measure| (measure.value, measure.limit))
+            .map(|place| (place.at, place.value, place.most))
             .collect();
         assert_eq!(
-            values,
-            [(Some(58), 60), (None, 600), (Some(9), 4_000), (Some(7), 300_000)]
+            places,
+            [(1, Some(400), 400), (64, Some(449), 448), (4096, None, 496)]
         );
+        assert!(curve.is_passed());
     }
 }

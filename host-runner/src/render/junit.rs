@@ -68,7 +68,8 @@ impl Renderer for Junit {
             | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)
-            | Event::Measure(_) => {}
+            | Event::Measure(_)
+            | Event::Curve(_) => {}
         }
         Ok(())
     }

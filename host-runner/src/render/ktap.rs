@@ -66,7 +66,8 @@ impl Renderer for Ktap {
             | Event::Compared(_)
             | Event::Saved(_)
             | Event::Evacuation(_)
-            | Event::Measure(_) => Ok(()),
+            | Event::Measure(_)
+            | Event::Curve(_) => Ok(()),
         }
     }
 }

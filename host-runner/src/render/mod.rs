@@ -1,5 +1,6 @@
 //! Renderers: each makes one format of the stream of events, and of nothing else.
 
+mod figures;
 mod junit;
 mod ktap;
 mod table;

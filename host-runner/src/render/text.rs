@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use owo_colors::OwoColorize as _;
 
 use super::table::{self, Row};
-use super::{Renderer, seconds};
+use super::{Renderer, figures, seconds};
 use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Task, Trigger, Verdict};
 
 /// So much of the console is shown of a scenario that failed.
@@ -140,26 +140,8 @@ impl Renderer for Text {
                     row(out, "fix", &skipped.fix)
                 }
             }
-            Event::Measure(measure) => {
-                let value = measure
-                    .value
-                    .map_or_else(|| "not measured".into(), |value| value.to_string());
-                let over = measure.value.is_none_or(|value| value > measure.limit);
-                let mark = if over {
-                    "✘".red().to_string()
-                } else {
-                    "✔".green().to_string()
-                };
-                let (name, unit, limit) = (&measure.name, &measure.unit, measure.limit);
-                let linux = match (measure.linux, &measure.kernel) {
-                    (Some(value), Some(kernel)) => format!(" · Linux {kernel}: {value}"),
-                    _ => String::new(),
-                };
-                writeln!(
-                    out,
-                    "{mark} {name:<58} {value:>12} {unit}, at most {limit}{linux}"
-                )
-            }
+            Event::Measure(measure) => figures::measure(measure, out),
+            Event::Curve(curve) => figures::curve(curve, out),
             Event::RunEnded(totals) => table::draw(&self.rows, totals, &self.backend, out),
         }
     }
