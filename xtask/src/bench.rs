@@ -193,11 +193,11 @@ fn curves(curves: &[Curve]) -> String {
     for curve in curves {
         let (name, over, unit) = (&curve.name, &curve.over, &curve.unit);
         text.push_str(&format!("\n{name}, {unit}, over {over}\n"));
-        text.push_str(&format!("  {:>10}  {:>10}  {:>10}\n", over, "measured", "limit"));
+        text.push_str(&format!("  {:>14}  {:>10}  {:>10}\n", over, "measured", "limit"));
         for place in &curve.places {
             let (at, value, most) = (place.at, number(place.value), place.most);
             let verdict = word(place.is_within());
-            text.push_str(&format!("  {at:>10}  {value:>10}  {most:>10}  {verdict}\n"));
+            text.push_str(&format!("  {at:>14}  {value:>10}  {most:>10}  {verdict}\n"));
         }
     }
     text
@@ -235,7 +235,7 @@ mod tests {
         let text = curves(&found);
         assert!(text.contains("kill, instructions, over tasks\n"), "{text}");
         assert!(
-            text.contains("          64         549         548  OVER\n"),
+            text.contains("              64         549         548  OVER\n"),
             "{text}"
         );
     }
