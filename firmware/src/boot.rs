@@ -8,6 +8,7 @@ use seawall_firmware::board::{Board, Findings, Range};
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::FrameTable;
 use seawall_firmware::layout::Layout;
+use seawall_firmware::regions::Region;
 
 use crate::arch::device::Window;
 use crate::arch::gic::Gic;
@@ -15,14 +16,13 @@ use crate::arch::port::Port;
 use crate::arch::slots::Slots;
 use crate::arch::{self, counter, entry, heap, linear, memory, registers, tables, timer, uart};
 use crate::kernel::task::Task;
-use crate::kernel::{Guest, Parts, console, end};
+use crate::kernel::{Guest, Parts, console, end, epitaph};
 
 /// The programs, put in by the build.
 static PROGRAMS: &[u8] = include_bytes!(env!("SEAWALL_BUNDLE"));
 
 /// The first Rust that runs: at EL1 in the upper half, on the kernel's stack, with exceptions masked.
 pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
-    entry::prepare();
     console::open();
     heap::open();
     let counting = counter::start() != 0;
@@ -30,12 +30,17 @@ pub(crate) extern "C" fn guest_main(tree: u64, image: u64) -> ! {
     registers::use_vectors(ras);
     let (tree_bytes, board) = discover(tree, image);
     log::info!(
-        "{} KiB kernel at {image:#x}, {} MiB of memory, {} CPU, MIDR {:#x}, RAS {}",
+        "{} KiB kernel at {image:#x}, {} MiB of memory, {} CPU, MIDR {:#x}, RAS {}{}",
         memory::kernel_bytes() >> 10,
         board.memory_bytes() >> 20,
         board.cpus,
         registers::cpu_id(),
         if ras { "yes" } else { "no" },
+        if registers::synchronises_implicitly() {
+            ", IESB"
+        } else {
+            ""
+        },
     );
     let port = board.port.and_then(|base| {
         tables::map_device(base, image).and_then(|address| Port::open(Window::new(address), base))
@@ -140,7 +145,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
             .carve(bytes)
             .unwrap_or_else(|| stop(&"no memory is left for the kernel's books"))
     };
-    let (entries, ledger, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
+    let (entries, ledger_range, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
     // A slot's number is its address space's ASID too.
     let slots = sizes.slots.min(if registers::has_wide_asids() {
         1 << 16
@@ -148,12 +153,19 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
         1 << 8
     });
     let tasks = carve(Slots::<Task>::bytes(slots));
-    memory::clear(ledger);
-    let ledger = Ledger::in_cleared(memory::words(ledger)).unwrap_or_else(|error| stop(&error));
+    memory::clear(ledger_range);
+    let ledger = Ledger::in_cleared(memory::words(ledger_range)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
     if let Some(port) = found.port {
         port.name_journal(IntermediateAddress(records.start), records.end - records.start);
     }
+    let books = [
+        (entries, Region::FrameTable),
+        (ledger_range, Region::Ledger),
+        (records, Region::Journal),
+        (tasks, Region::Tasks),
+    ];
+    epitaph::know_regions(memory::regions(books, PROGRAMS));
     let mut frames = FrameTable::new(memory::entries(entries), layout.frames());
     frames.take_out_by(linear::take_out);
     let parts = Parts {
@@ -177,5 +189,5 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let (file, line) = info
         .location()
         .map_or(("an unknown place", 0), |place| (place.file(), place.line()));
-    end::panicked(file, line)
+    epitaph::panicked(file, line)
 }

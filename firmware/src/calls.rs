@@ -115,9 +115,64 @@ pub enum What {
     /// The next error that is handled: announced while it is, before it is judged, with a page of the kernel's own, which
     /// the kernel then reads. An abort of EL0 is not stopped at. The address means nothing.
     Handler = 12,
-    /// A page of the kernel's own, which it then reads, or where it is text runs, itself. The address is a number of
-    /// [`CHECKPOINT`].
+    /// A page of the kernel's own, which it then reads, or where it is text runs, itself. Instead of an address: which
+    /// page, a [`Spot`]; or, from 4096 on, an address of the caller's: the page of the frame table that has the entry of
+    /// what is mapped there, which is announced and not read.
     Region = 13,
+}
+
+/// A page of the kernel's own that can be announced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Spot {
+    /// Text that is run.
+    Text = 0,
+    /// The programs' images.
+    Programs = 1,
+    /// Variables.
+    Data = 2,
+    /// A table of level 2: what is read is what it maps.
+    Tables = 3,
+    /// The stack, where it is in use.
+    Stack = 4,
+    /// The stack for accidents, where they are saved.
+    EmergencyStack = 5,
+    /// The heap.
+    Heap = 6,
+    /// The last page of the frame table.
+    FrameTable = 7,
+    /// The last page of the ledger.
+    Ledger = 8,
+    /// The last page of the journal.
+    Journal = 9,
+    /// The last page of the task table.
+    Tasks = 10,
+    /// The page of the journal that the next record goes to.
+    NextRecord = 11,
+}
+
+impl Spot {
+    /// All, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Text,
+        Self::Programs,
+        Self::Data,
+        Self::Tables,
+        Self::Stack,
+        Self::EmergencyStack,
+        Self::Heap,
+        Self::FrameTable,
+        Self::Ledger,
+        Self::Journal,
+        Self::Tasks,
+        Self::NextRecord,
+    ];
+
+    /// From a call's argument.
+    #[must_use]
+    pub fn from_argument(argument: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|spot| *spot as u64 == argument)
+    }
 }
 
 impl What {

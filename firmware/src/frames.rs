@@ -139,6 +139,13 @@ impl<'a> FrameTable<'a> {
         })
     }
 
+    /// Where a frame's entry lies in the table, in bytes from its beginning; `None` when it has none.
+    #[must_use]
+    pub fn offset_of(&self, frame: FrameNumber) -> Option<u64> {
+        let (index, _) = self.find(frame)?;
+        Some(u64::from(index) * size_of::<Entry>() as u64)
+    }
+
     fn frame(&self, index: u32) -> Option<FrameNumber> {
         self.ranges.iter().find_map(|range| {
             let offset = index.wrapping_sub(range.entry);

@@ -12,6 +12,7 @@ pub mod elf;
 pub mod frames;
 pub mod layout;
 pub mod policy;
+pub mod regions;
 pub mod slots;
 
 /// A length or an address as the machine's own size: the guest runs on 64 bits alone.

@@ -163,6 +163,13 @@ impl<'a> Journal<'a> {
         self.written
     }
 
+    /// Where the next record goes, in bytes from the journal's beginning.
+    #[must_use]
+    pub const fn next_offset(&self) -> u64 {
+        let words = (self.next as u64).saturating_mul(RECORD_WORDS as u64);
+        (HEADER_WORDS as u64).saturating_add(words).saturating_mul(8)
+    }
+
     /// How many records there is room for.
     #[must_use]
     pub const fn capacity(&self) -> usize {

@@ -59,7 +59,7 @@ global_asm!(
     "    adrp    x1, _stack_bottom",
     "    adrp    x2, _stack_top",
     "    bl      map_kernel",
-    "    adrp    x1, _emergency_bottom",
+    "    adrp    x1, _last_bottom",
     "    adrp    x2, _end",
     "    bl      map_kernel",
     // Level 1 of the upper half: the kernel's gigabyte. Level 2: its first 2 MiB.
@@ -140,6 +140,7 @@ global_asm!(
     "upper_half:",
     "    ldr     x1, =_stack_top",
     "    mov     sp, x1",
+    "    msr     contextidr_el1, xzr", // no accident is handled: `vectors.rs`
     "    ldr     x1, =vectors_plain",
     "    msr     vbar_el1, x1",
     "    isb",
@@ -227,6 +228,16 @@ global_asm!(
     "refuse_message:",
     "    .asciz  \"seawall: the Image was not loaded on a 2 MiB boundary\\r\\nseawall: verdict: failed\\r\\n\"",
     "    .balign 4",
+    ".popsection",
+);
+
+// Returns: an instruction of the kernel's that lies in a page which nothing runs in once the boot is over.
+// INPUTS: none. CLOBBERS: nothing. ENDING: RET.
+global_asm!(
+    ".pushsection .text.boot.first, \"ax\"",
+    ".global boot_return",
+    "boot_return:",
+    "    ret",
     ".popsection",
 );
 

@@ -15,7 +15,7 @@ use seawall_firmware::calls;
 
 use super::frame::Frame;
 use super::{counter, gic, guarded, registers, timer};
-use crate::kernel::{Guest, end};
+use crate::kernel::{Guest, epitaph};
 
 /// What `emergency` saves of interrupted kernel code.
 #[derive(Debug)]
@@ -25,9 +25,7 @@ pub(crate) struct Emergency {
     elr: u64,
     spsr: u64,
     sp: u64,
-    /// Not zero while an accident is handled; part of the assembly's contract.
-    pub(crate) busy: u64,
-    _reserved: u64,
+    _reserved: [u64; 2],
 }
 
 struct GuestCell(UnsafeCell<Option<Guest>>);
@@ -49,16 +47,6 @@ static GUARDED_ABORT: AbortCell = AbortCell(UnsafeCell::new(None));
 pub(crate) fn take_guarded_abort() -> Option<Snapshot> {
     // SAFETY: `accident`, the only other user, runs to its end while this code is interrupted.
     unsafe { (*GUARDED_ABORT.0.get()).take() }
-}
-
-/// Readies the emergency block; to be called before anything can go wrong.
-pub(crate) fn prepare() {
-    unsafe extern "C" {
-        static mut _emergency_top: u8;
-    }
-    let block = (&raw mut _emergency_top).cast::<Emergency>().wrapping_sub(1);
-    // SAFETY: the block is the top of the emergency stack, which nobody uses yet.
-    unsafe { (&raw mut (*block).busy).write_volatile(0) }
 }
 
 /// Puts the guest into its place and runs its first task.
@@ -251,15 +239,26 @@ pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
         return;
     }
     // SAFETY: whoever held the guest is never gone back to.
-    if let Some(guest) = unsafe { guest() } {
+    let guest = unsafe { guest() };
+    let handling = guest
+        .as_ref()
+        .map_or_else(Default::default, |guest| guest.kernel.handling);
+    epitaph::keep_first(&taken, handling);
+    if let Some(guest) = guest {
         guest.record_accident(&taken);
     }
-    end::epitaph(SLOTS.get(slot).copied().unwrap_or("unknown slot"), &taken)
+    let place = SLOTS.get(slot).copied().unwrap_or("unknown slot");
+    epitaph::epitaph_beside(place, &taken, handling)
 }
 
-/// An accident while one was handled.
-pub(super) extern "C" fn last_resort() -> ! {
-    end::last_words()
+/// An accident while one was handled: the second, or one further on.
+pub(super) extern "C" fn last_resort(depth: u64) -> ! {
+    epitaph::last_resort(
+        depth,
+        registers::syndrome(),
+        registers::fault_address(),
+        registers::return_address(),
+    )
 }
 
 /// Takes and ends the interrupt that is pending, if there is one.

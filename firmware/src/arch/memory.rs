@@ -11,14 +11,80 @@ use aarch64_cpu::asm::barrier;
 use seawall_agent::address::FrameNumber;
 use seawall_firmware::board::Range;
 use seawall_firmware::native;
+use seawall_firmware::regions::{Region, Regions};
 
-use super::tables::LINEAR_BASE;
+use super::tables::{self, LINEAR_BASE};
 
 unsafe extern "C" {
     static _head: u8;
     static _end: u8;
     static _heap_start: u8;
     static _heap_end: u8;
+    static _text_end: u8;
+    static _rodata_end: u8;
+    static _bss_end: u8;
+    static _tables_start: u8;
+    static _tables_end: u8;
+    static _stack_bottom: u8;
+    static _stack_top: u8;
+    static _last_bottom: u8;
+    static _last_top: u8;
+    static _emergency_bottom: u8;
+    static _emergency_top: u8;
+}
+
+/// What lies where in the kernel's half: the books by their physical ranges.
+pub(crate) fn regions(books: [(Range, Region); 4], programs: &[u8]) -> Regions {
+    let range = |start: *const u8, end: *const u8| Range {
+        start: start as u64,
+        end: end as u64,
+    };
+    let programs = programs.as_ptr_range();
+    let image = Regions::EMPTY
+        .with(range(&raw const _head, &raw const _text_end), Region::Text)
+        .with(range(programs.start, programs.end), Region::Programs)
+        .with(
+            range(&raw const _text_end, &raw const _rodata_end),
+            Region::Constants,
+        )
+        .with(
+            range(&raw const _tables_start, &raw const _tables_end),
+            Region::Tables,
+        )
+        .with(range(&raw const _rodata_end, &raw const _bss_end), Region::Data)
+        .with(
+            range(&raw const _stack_bottom, &raw const _stack_top),
+            Region::Stack,
+        )
+        .with(
+            range(&raw const _last_bottom, &raw const _last_top),
+            Region::LastStack,
+        )
+        .with(
+            range(&raw const _emergency_bottom, &raw const _emergency_top),
+            Region::EmergencyStack,
+        )
+        .with(range(&raw const _heap_start, &raw const _heap_end), Region::Heap);
+    books
+        .into_iter()
+        .fold(image, |regions, (book, region)| {
+            regions.with(Range::of(LINEAR_BASE + book.start, book.end - book.start), region)
+        })
+        .with(Range::of(tables::TREE_BASE, 2 * tables::BLOCK), Region::Tree)
+        .with(
+            Range {
+                start: tables::DEVICE_BASE,
+                end: tables::TREE_BASE,
+            },
+            Region::Device,
+        )
+        .with(
+            Range {
+                start: LINEAR_BASE,
+                end: tables::DEVICE_BASE,
+            },
+            Region::Frame,
+        )
 }
 
 /// Where the kernel is linked.
@@ -147,6 +213,46 @@ pub(crate) fn set_descriptor(table: FrameNumber, index: u64, descriptor: u64) {
     let slot = frame(table).cast::<u64>().wrapping_add(native(index & 511));
     // SAFETY: as above; volatile, because the MMU reads what is written.
     unsafe { slot.write_volatile(descriptor) }
+}
+
+/// A page of variables that nothing is kept in: what it is for is to be lost.
+#[repr(C, align(4096))]
+struct Spare([AtomicU64; 512]);
+
+static SPARE: Spare = Spare([const { AtomicU64::new(0) }; 512]);
+
+/// The address of that page.
+pub(crate) fn spare() -> u64 {
+    SPARE.0.as_ptr() as u64
+}
+
+/// The address of the page that the stack pointer is in.
+pub(crate) fn stack_page() -> u64 {
+    let stack: u64;
+    // SAFETY: reads the stack pointer.
+    unsafe { core::arch::asm!("mov {}, sp", out(reg) stack, options(nomem, nostack, preserves_flags)) };
+    stack & !0xfff
+}
+
+/// The address of the first page of text, in which nothing runs after the boot but [`run_first_text`].
+pub(crate) fn first_text() -> u64 {
+    kernel_base()
+}
+
+/// Runs an instruction of the first page of text.
+pub(crate) fn run_first_text() {
+    unsafe extern "C" {
+        fn boot_return();
+    }
+    // SAFETY: returns at once, and uses no register and no memory.
+    unsafe { boot_return() }
+}
+
+/// Reads a word at an address of the kernel's half the way any kernel code would: with no way back from an abort.
+pub(crate) fn touch_at(address: u64) -> u64 {
+    let word = core::ptr::with_exposed_provenance::<u64>(native(address));
+    // SAFETY: callers give an address of the kernel's own memory, aligned, of which every bit pattern is a word.
+    unsafe { word.read_volatile() }
 }
 
 /// Reads a word of a kernel frame the way any kernel code would: with no way back from an abort.

@@ -32,6 +32,17 @@ pub(crate) fn fault_address() -> u64 {
     FAR_EL1.get()
 }
 
+/// ELR_EL1.
+pub(crate) fn return_address() -> u64 {
+    read!("elr_el1")
+}
+
+/// Whether implicit error synchronisation stands at each entry to EL1 and each return: SCTLR_EL1.IESB, bit 21, which the
+/// boot sets where there is FEAT_IESB [Arm ARM D24.2.138].
+pub(crate) fn synchronises_implicitly() -> bool {
+    read!("sctlr_el1") & (1 << 21) != 0
+}
+
 /// Whether FEAT_RAS is there: DISR_EL1 exists, and ESB is more than a hint [Arm ARM D24.2.73, RAS bits 31:28].
 pub(crate) fn has_ras() -> bool {
     (ID_AA64PFR0_EL1.get() >> 28) & 0xf != 0

@@ -86,17 +86,26 @@ impl Table {
     }
 }
 
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static KERNEL_LEVEL1: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static KERNEL_LEVEL2: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static KERNEL_LEVEL3: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static IDENTITY_LEVEL1: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static IDENTITY_LEVEL2: Table = Table::empty();
 /// What TTBR0 names while no task runs: nothing is mapped.
+#[unsafe(link_section = ".bss.tables")]
 pub(crate) static NOTHING: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 static DEVICE_LEVEL2: Table = Table::empty();
+#[unsafe(link_section = ".bss.tables")]
 static TREE_LEVEL2: Table = Table::empty();
 
 /// Level-2 tables for the linear map: at most two for each bank, and one for the gigabyte of the kernel.
+#[unsafe(link_section = ".bss.tables")]
 static LINEAR_LEVEL2: [Table; 18] = [const { Table::empty() }; 18];
 static LINEAR_USED: AtomicUsize = AtomicUsize::new(0);
 static DEVICES_USED: AtomicUsize = AtomicUsize::new(0);
@@ -108,6 +117,18 @@ static IMAGE: AtomicU64 = AtomicU64::new(0);
 fn physical(table: &'static Table, image: u64) -> u64 {
     let offset = (core::ptr::from_ref(table) as u64).wrapping_sub(super::memory::kernel_base());
     image + offset
+}
+
+/// Where something of the kernel's image lies, by its address in the upper half.
+pub(crate) fn physical_of(address: u64) -> u64 {
+    IMAGE
+        .load(Ordering::Relaxed)
+        .wrapping_add(address.wrapping_sub(super::memory::kernel_base()))
+}
+
+/// The table of level 2 that maps the device tree, and what it maps.
+pub(crate) fn tree_table() -> (u64, u64) {
+    (core::ptr::from_ref(&TREE_LEVEL2) as u64, TREE_BASE)
 }
 
 /// The physical address of the empty table.

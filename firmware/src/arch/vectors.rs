@@ -6,7 +6,7 @@
 //! between exceptions: there is no such thing as a sleeping kernel context.
 //!
 //! From EL1, anything is an accident, but for an abort in a copy that may fail. The stack may be what failed, so these
-//! slots touch only the emergency block, and a second accident in there ends in `last_resort`.
+//! slots touch only the emergency block, and a second accident in there ends in `last_resort`, on a stack of its own.
 //!
 //! The two tables differ in one thing: with FEAT_RAS a call's border is synchronised by ESB and DISR_EL1 is looked at;
 //! without, DISR_EL1 does not exist. Calls are what a table of their own pays for; all else asks a flag.
@@ -153,19 +153,22 @@ global_asm!(
 );
 
 // emergency: an exception from EL1.
-// INPUTS: x0 = the slot, TPIDR_EL1 = the interrupted x0. OUTPUTS: calls accident(block, slot) on the emergency stack;
-// if that returns, the interrupted code goes on at the block's ELR. CLOBBERS: TPIDR_EL1, TPIDRRO_EL0, nothing else.
+// INPUTS: x0 = the slot, TPIDR_EL1 = the interrupted x0, CONTEXTIDR_EL1 = accidents that are being handled.
+// OUTPUTS: calls accident(block, slot) on the emergency stack; if that returns, the interrupted code goes on at the
+// block's ELR. In an accident: calls last_resort(accidents). CLOBBERS: TPIDR_EL1, TPIDRRO_EL0, nothing else.
+// Accidents are counted in a register before any memory is touched, for that may be what is lost: so there are seven at
+// most, whatever aborts.
 global_asm!(
     ".pushsection .text.vectors, \"ax\"",
     "emergency:",
     "    msr     tpidrro_el0, x1",
+    "    mrs     x1, contextidr_el1",
+    "    cbnz    x1, 1f",
+    "    mov     x1, #1",
+    "    msr     contextidr_el1, x1",
     "    adrp    x1, _emergency_top",
     "    sub     x1, x1, #{size}",
     "    stp     x2, x3, [x1, #16]",
-    "    ldr     x2, [x1, #{busy}]",
-    "    cbnz    x2, 1f",
-    "    mov     x2, #1",
-    "    str     x2, [x1, #{busy}]",
     "    stp     x4, x5, [x1, #32]",
     "    stp     x6, x7, [x1, #48]",
     "    stp     x8, x9, [x1, #64]",
@@ -193,7 +196,7 @@ global_asm!(
     "    mov     x1, x0",
     "    mov     x0, x19",
     "    bl      {accident}",
-    "    str     xzr, [x19, #{busy}]",
+    "    msr     contextidr_el1, xzr",
     "    ldp     x3, x2, [x19, #256]",
     "    mov     sp, x2",
     "    ldp     x30, x2, [x19, #240]",
@@ -216,13 +219,31 @@ global_asm!(
     "    ldp     x28, x29, [x1, #224]",
     "    ldp     x0, x1, [x1]",
     "    eret",
-    "1:  mov     sp, x1",
-    "    bl      {last_resort}",
-    "2:  wfi",
-    "    b       2b",
+    // Each time on another stack, and then on none.
+    "1:  add     x0, x1, #1",
+    "    msr     contextidr_el1, x0",
+    "    adrp    x2, _last_top",
+    "    adrp    x3, _stack_top",
+    "    adrp    x4, _emergency_top",
+    "    cmp     x0, #3",
+    "    csel    x2, x2, x3, lo",
+    "    csel    x2, x2, x4, ls",
+    "    mov     sp, x2",
+    "    cmp     x0, #4",
+    "    b.ls    {last_resort}",
+    // SYSTEM_OFF [Arm DEN 0022] by HVC; where that is undefined, which is one more accident, by SMC; then no more.
+    "    mov     w3, w0",
+    "    mov     w0, #0x0008",
+    "    movk    w0, #0x8400, lsl #16",
+    "    cmp     w3, #6",
+    "    b.eq    2f",
+    "    b.hi    3f",
+    "    hvc     #0",
+    "2:  smc     #0",
+    "3:  wfi",
+    "    b       3b",
     ".popsection",
     size = const size_of::<Emergency>(),
-    busy = const offset_of!(Emergency, busy),
     accident = sym super::entry::accident,
     last_resort = sym super::entry::last_resort,
 );

@@ -105,7 +105,7 @@ impl Guest {
             Some(What::Copy) => kernel.stop_at(Stop::Copy(number)),
             Some(What::Interrupt) => kernel.stop_at(Stop::Interrupt(number)),
             Some(What::Handler) => kernel.stop_at(Stop::Handler(number)),
-            Some(What::Region) => FAILED,
+            Some(What::Region) => self.region(number, address),
             Some(What::Kernel) => {
                 let Some(page) = kernel.own_page else {
                     return FAILED;

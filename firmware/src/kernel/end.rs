@@ -1,12 +1,7 @@
 //! The guest's end: with a report when all went as the rules allow, with an epitaph when they do not let it live.
 //!
-//! An epitaph uses nothing that may have failed: no heap, no lock, no `core::fmt`, only the serial port and the replay
-//! port, and it cannot be entered twice.
+//! What an epitaph says is in [`super::epitaph`].
 
-use core::sync::atomic::{AtomicU8, Ordering};
-
-use seawall_agent::engine::Snapshot;
-use seawall_agent::{Disr, Esr};
 use seawall_firmware::board::Conduit;
 use seawall_firmware::bundle;
 use seawall_replay::port::End;
@@ -30,15 +25,14 @@ pub(crate) struct Ways {
 const TAKEN_OUT: u64 = 0x101;
 
 static WAYS: Once<Ways> = Once::new();
-/// How often an end was begun. Each further one does less, so that the last always ends.
-static ENDINGS: AtomicU8 = AtomicU8::new(0);
 
 /// Names the ways out, once.
 pub(crate) fn know(ways: Ways) {
     WAYS.call_once(|| ways);
 }
 
-fn leave(end: End) -> ! {
+/// Says how it ended, and switches the machine off.
+pub(super) fn leave(end: End) -> ! {
     let ways = WAYS.get().copied().unwrap_or_default();
     if let Some(port) = ways.port {
         port.end(end);
@@ -116,84 +110,4 @@ fn say(report: &TaskReport) {
             log::info!("{slot:4} {name} {state}");
         }
     }
-}
-
-fn hexadecimal(value: u64) {
-    let mut digits = [b'0'; 16];
-    for (byte, pair) in value.to_be_bytes().iter().zip(digits.chunks_exact_mut(2)) {
-        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 0xf]) {
-            *digit = if nibble < 10 {
-                b'0' + nibble
-            } else {
-                b'a' + nibble - 10
-            };
-        }
-    }
-    uart::write(b"0x");
-    uart::write(&digits);
-}
-
-fn line(label: &str, value: u64) {
-    uart::write(b"seawall: epitaph:   ");
-    uart::write(label.as_bytes());
-    hexadecimal(value);
-    uart::write(b"\n");
-}
-
-/// The last thing said: what came where, and how bad it was.
-pub(crate) fn epitaph(place: &str, taken: &Snapshot) -> ! {
-    if begin() > 0 {
-        last_words();
-    }
-    uart::write(b"\nseawall: epitaph: ");
-    uart::write(place.as_bytes());
-    uart::write(b"\nseawall: epitaph:   ");
-    if taken.disr != 0 {
-        uart::write(b"SError deferred");
-        uart::write(b"\n");
-        line("DISR ", Disr(taken.disr).0);
-    } else {
-        uart::write(Esr(taken.esr).class().name().as_bytes());
-        uart::write(b"\n");
-        line("ESR  ", taken.esr);
-        line("FAR  ", taken.far);
-    }
-    line("ELR  ", taken.elr);
-    line("SPSR ", taken.spsr);
-    uart::write(b"seawall: verdict: halted\n");
-    leave(End::Halted)
-}
-
-/// When even the epitaph fails. It may be the serial port that does, and then the replay port.
-pub(crate) fn last_words() -> ! {
-    let before = begin();
-    if before <= 2 {
-        uart::write(
-            b"\nseawall: epitaph: a second accident while one was handled\nseawall: verdict: halted\n",
-        );
-    }
-    if before <= 4 {
-        leave(End::Halted);
-    }
-    psci::power_off(WAYS.get().and_then(|ways| ways.conduit))
-}
-
-/// How many ends were begun before this one.
-fn begin() -> u8 {
-    let before = ENDINGS.load(Ordering::Relaxed);
-    ENDINGS.store(before.saturating_add(1), Ordering::Relaxed);
-    before
-}
-
-/// A panic is a bug of the kernel's; it ends like an accident.
-pub(crate) fn panicked(file: &str, line_number: u32) -> ! {
-    if begin() > 0 {
-        last_words();
-    }
-    uart::write(b"\nseawall: epitaph: the kernel panicked in ");
-    uart::write(file.as_bytes());
-    uart::write(b"\n");
-    line("line ", u64::from(line_number));
-    uart::write(b"seawall: verdict: halted\n");
-    leave(End::Halted)
 }

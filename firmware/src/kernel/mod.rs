@@ -16,6 +16,7 @@ mod call;
 pub(crate) mod console;
 mod copies;
 pub(crate) mod end;
+pub(crate) mod epitaph;
 mod futex;
 mod inspect;
 mod load;
@@ -106,6 +107,8 @@ pub(crate) struct Kernel {
     idle_since: Option<u64>,
     /// The copy whose error is being dealt with.
     copying: Option<copies::Copying>,
+    /// The error that is being dealt with, for the epitaph of one that comes meanwhile.
+    pub(crate) handling: epitaph::Handling,
     /// Where the kernel is to stop next, for a replayer.
     stop: trial::Stop,
     /// Tasks that wait for a word.
@@ -150,6 +153,7 @@ impl Guest {
             own_page,
             idle_since: None,
             copying: None,
+            handling: epitaph::Handling::default(),
             stop: trial::Stop::Nowhere,
             futex_waiters: SlotSet::EMPTY,
             stay_until: 0,

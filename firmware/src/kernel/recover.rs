@@ -21,7 +21,7 @@ use seawall_replay::report::TaskState;
 
 use super::console::Saying;
 use super::task::State;
-use super::{Guest, Kernel, end};
+use super::{Guest, Kernel, epitaph};
 use crate::arch::frame::Frame;
 use crate::arch::{counter, registers, timer};
 
@@ -47,7 +47,7 @@ impl Guest {
         match outcome {
             Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) => self.leave(),
             Some(Outcome::Reschedule) => self.next_at_once(),
-            Some(Outcome::Halt) => end::epitaph(NOBODY_SURVIVES, taken),
+            Some(Outcome::Halt) => epitaph::epitaph(NOBODY_SURVIVES, taken),
             None => {
                 let class = u32::from(Esr(taken.esr).class().bits());
                 self.kernel.end_current(TaskState::Faulted(class));
@@ -69,7 +69,7 @@ impl Guest {
             // No memory error, or one that ends everything: then the other is on record too.
             let lives = self.border();
             if let Some(Outcome::Halt) = first {
-                end::epitaph(NOBODY_SURVIVES, taken);
+                epitaph::epitaph(NOBODY_SURVIVES, taken);
             }
             return lives && first.is_none();
         }
@@ -90,7 +90,7 @@ impl Guest {
     pub(crate) fn border(&mut self) -> bool {
         let taken = deferred(Level::El0);
         match self.handle_seldom(&taken) {
-            Some(Outcome::Halt) => end::epitaph("an error deferred to the kernel's border", &taken),
+            Some(Outcome::Halt) => epitaph::epitaph("an error deferred to the kernel's border", &taken),
             Some(Outcome::Reschedule) => false,
             Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) | None => true,
         }
@@ -102,7 +102,7 @@ impl Guest {
     pub(super) fn kernel_border(&mut self) {
         let taken = deferred(Level::El1);
         if let Some(Outcome::Halt) = self.handle_seldom(&taken) {
-            end::epitaph("an error of the kernel's own, deferred to its border", &taken)
+            epitaph::epitaph("an error of the kernel's own, deferred to its border", &taken)
         }
     }
 
@@ -111,7 +111,7 @@ impl Guest {
     pub(super) fn copy_aborted(&mut self, taken: &Snapshot) -> Option<Outcome> {
         let outcome = self.handle_seldom(taken);
         if let Some(Outcome::Halt) = outcome {
-            end::epitaph("an error in a copy that the rules let nobody survive", taken)
+            epitaph::epitaph("an error in a copy that the rules let nobody survive", taken)
         }
         outcome
     }
@@ -119,7 +119,7 @@ impl Guest {
     /// An SError that was pending while the kernel had them masked, and that it has let in: the kernel's own.
     pub(super) fn let_in(&mut self, taken: &Snapshot) {
         if let Some(Outcome::Halt) = self.handle_seldom(taken) {
-            end::epitaph("an SError of the kernel's own, masked until it was let in", taken)
+            epitaph::epitaph("an SError of the kernel's own, masked until it was let in", taken)
         }
     }
 
@@ -131,15 +131,23 @@ impl Guest {
     /// The same as [`Self::handle`], which stands in line where an abort costs most and is called from elsewhere.
     #[inline(never)]
     fn handle_seldom(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
+        self.kernel.handling.disr = taken.disr;
         self.kernel.stop_in_handler();
-        self.handle(taken)
+        let outcome = self.handle(taken);
+        self.kernel.handling.disr = 0;
+        outcome
     }
 
     #[inline(always)]
     fn handle(&mut self, taken: &Snapshot) -> Option<Outcome> {
         // By reference: a verdict is large, and taking it out of the option would copy it.
+        (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         let mut judged = engine::judge(taken, &self.kernel, &ByRule);
-        let verdict = judged.as_mut()?;
+        let Some(verdict) = judged.as_mut() else {
+            self.kernel.handling.esr = 0;
+            return None;
+        };
         self.kernel.entered = taken.entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
         let outcome = engine::apply(
@@ -150,6 +158,7 @@ impl Guest {
             &mut self.journal,
         );
         self.kernel.say_later(verdict);
+        self.kernel.handling.esr = 0;
         Some(outcome)
     }
 }

@@ -1,14 +1,15 @@
 //! Calls by which a program puts the kernel, or its own address space, where an error can reach it.
 
 use seawall_agent::{FrameNumber, IntermediateAddress, VirtualAddress};
-use seawall_firmware::calls::FAILED;
+use seawall_firmware::calls::{FAILED, Spot};
 use seawall_firmware::elf::Access;
 use seawall_firmware::frames::FrameList;
+use seawall_firmware::regions::Region;
 use seawall_replay::port::Window;
 use seawall_replay::report::Note;
 
-use super::{Guest, Kernel};
-use crate::arch::{entry, guarded, memory, registers, space};
+use super::{Guest, Kernel, epitaph};
+use crate::arch::{entry, guarded, memory, registers, space, tables};
 
 /// The first IPA that a VM of 40 bits, which is KVM's own size for one, does not have.
 const BEYOND: u64 = 1 << 40;
@@ -56,6 +57,59 @@ impl Guest {
 }
 
 impl Guest {
+    /// A page of the kernel's own is announced, and read or run.
+    #[inline(never)]
+    pub(super) fn region(&mut self, number: u64, address: u64) -> u64 {
+        if address >= 4096 {
+            let Some(entry) = self.kernel.entry_of(address) else {
+                return FAILED;
+            };
+            return self.kernel.announce_kernel(number, entry);
+        }
+        let Some((spot, page)) =
+            Spot::from_argument(address).and_then(|spot| Some((spot, self.page_of(spot)?)))
+        else {
+            return FAILED;
+        };
+        let announced = self.kernel.announce_kernel(number, page);
+        match spot {
+            Spot::Text => memory::run_first_text(),
+            Spot::Tables => {
+                memory::touch_at(tables::tree_table().1);
+            }
+            _ => {
+                memory::touch_at(page);
+            }
+        }
+        announced
+    }
+
+    /// The page that a spot is in.
+    fn page_of(&self, spot: Spot) -> Option<u64> {
+        let last = |region| {
+            let range = epitaph::regions()?.of(region)?;
+            Some(range.end.wrapping_sub(1))
+        };
+        let page = match spot {
+            Spot::Text => memory::first_text(),
+            Spot::Data => memory::spare(),
+            Spot::Tables => tables::tree_table().0,
+            Spot::Stack => memory::stack_page(),
+            Spot::Programs => last(Region::Programs)?,
+            Spot::EmergencyStack => last(Region::EmergencyStack)?,
+            Spot::Heap => last(Region::Heap)?,
+            Spot::FrameTable => last(Region::FrameTable)?,
+            Spot::Ledger => last(Region::Ledger)?,
+            Spot::Journal => last(Region::Journal)?,
+            Spot::Tasks => last(Region::Tasks)?,
+            Spot::NextRecord => {
+                let journal = epitaph::regions()?.of(Region::Journal)?;
+                journal.start.wrapping_add(self.journal.next_offset())
+            }
+        };
+        Some(page & !0xfff)
+    }
+
     /// An interrupt, before its border is synchronised.
     pub(crate) fn before_interrupts_border(&mut self) {
         if let Stop::Interrupt(number) = self.kernel.stop {
@@ -70,6 +124,18 @@ impl Kernel {
     pub(super) fn stop_at(&mut self, stop: Stop) -> u64 {
         self.stop = stop;
         u64::from(self.port.is_some())
+    }
+
+    /// Announces a page of the kernel's own by its address in the kernel's half.
+    fn announce_kernel(&mut self, number: u64, address: u64) -> u64 {
+        let physical = match epitaph::regions().map(|regions| regions.at(address)) {
+            Some(Region::FrameTable | Region::Ledger | Region::Journal | Region::Tasks | Region::Frame) => {
+                address.wrapping_sub(tables::LINEAR_BASE)
+            }
+            _ => tables::physical_of(address),
+        };
+        registers::forget_all();
+        self.announce_page(Window::Kernel, number, physical & !0xfff)
     }
 
     /// Before the barrier that begins a copy of a task's memory: the number for its middle, if it is to stop there.
@@ -98,6 +164,14 @@ impl Kernel {
             number,
             frame.map_or(0, |frame| frame.address().0),
         );
+    }
+
+    /// Where a frame's entry lies in the frame table, if it has one.
+    fn entry_of(&self, address: u64) -> Option<u64> {
+        let space = self.slot(self.current).space?;
+        let frame = space.frame_at(VirtualAddress(address))?;
+        let table = epitaph::regions()?.of(Region::FrameTable)?;
+        Some(table.start.wrapping_add(self.frames.offset_of(frame)?))
     }
 
     /// While an error is handled: a page of the kernel's own is announced, and then read.

@@ -65,6 +65,8 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("handler_border", &[]),
     ("handler_serror", &[]),
     ("handler_copy", &[]),
+    ("regions", &[]),
+    ("own_entry", &[]),
     ("long_turn", &[]),
     ("walk_2", &[]),
     ("walk_1", &[]),
