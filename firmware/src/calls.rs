@@ -149,11 +149,13 @@ pub enum Spot {
     Tasks = 10,
     /// The page of the journal that the next record goes to.
     NextRecord = 11,
+    /// The constants that an epitaph is made of.
+    Words = 12,
 }
 
 impl Spot {
     /// All, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Text,
         Self::Programs,
         Self::Data,
@@ -166,6 +168,7 @@ impl Spot {
         Self::Journal,
         Self::Tasks,
         Self::NextRecord,
+        Self::Words,
     ];
 
     /// From a call's argument.

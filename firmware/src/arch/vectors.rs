@@ -247,3 +247,25 @@ global_asm!(
     accident = sym super::entry::accident,
     last_resort = sym super::entry::last_resort,
 );
+
+// What is said when not even the kernel's constants can be read: it lies in the text.
+global_asm!(
+    ".pushsection .text.vectors, \"ax\"",
+    "last_words:",
+    "    .ascii  \"\\nseawall: epitaph: accidents without an end\\nseawall: verdict: halted\\n\"",
+    "last_words_end:",
+    "    .balign 4",
+    ".global last_words, last_words_end",
+    ".popsection",
+);
+
+/// The words of an epitaph that no constant is needed for.
+pub(crate) fn last_words() -> &'static [u8] {
+    unsafe extern "C" {
+        static last_words: u8;
+        static last_words_end: u8;
+    }
+    let (start, end) = (&raw const last_words, &raw const last_words_end);
+    // SAFETY: the bytes between the two lie in the text, which is mapped, and which nobody writes.
+    unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) }
+}

@@ -14,7 +14,7 @@ use seawall_replay::port::End;
 use spin::Once;
 
 use super::end::leave;
-use crate::arch::uart;
+use crate::arch::{uart, vectors};
 
 static REGIONS: Once<Regions> = Once::new();
 /// How often an end was begun. Each further one does less, so that the last always ends.
@@ -32,6 +32,9 @@ pub(crate) struct Handling {
     /// DISR_EL1; zero when nothing was deferred.
     pub(crate) disr: u64,
 }
+
+/// The words of a second accident, which are among the kernel's constants.
+pub(super) const SECOND: &[u8] = b"\nseawall: epitaph: a second accident while one was handled\n";
 
 /// Says what lies where, once.
 pub(crate) fn know_regions(regions: Regions) {
@@ -162,14 +165,14 @@ fn say_first() {
 pub(crate) fn last_resort(depth: u64, esr: u64, far: u64, elr: u64) -> ! {
     match depth {
         ..=2 => {
-            uart::write(b"\nseawall: epitaph: a second accident while one was handled\n");
+            uart::write(SECOND);
             taken_as(esr, far);
             line("ELR  ", elr);
             uart::write(b"seawall: epitaph: the first\n");
             say_first();
             uart::write(b"seawall: verdict: halted\n");
         }
-        3 => uart::write(b"\nseawall: epitaph: accidents without an end\nseawall: verdict: halted\n"),
+        3 => uart::write(vectors::last_words()),
         _ => {}
     }
     leave(End::Halted)

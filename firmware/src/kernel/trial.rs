@@ -95,7 +95,11 @@ impl Guest {
             Spot::Data => memory::spare(),
             Spot::Tables => tables::tree_table().0,
             Spot::Stack => memory::stack_page(),
-            Spot::Programs => last(Region::Programs)?,
+            Spot::Programs => epitaph::regions()?
+                .of(Region::Programs)?
+                .start
+                .checked_add(4095)?,
+            Spot::Words => epitaph::SECOND.as_ptr() as u64,
             Spot::EmergencyStack => last(Region::EmergencyStack)?,
             Spot::Heap => last(Region::Heap)?,
             Spot::FrameTable => last(Region::FrameTable)?,
