@@ -325,7 +325,7 @@ fn values_that_nobody_knows_are_handed_on_and_not_lost() {
     for (at, value) in [
         (head, 2),
         (head, 0x7f),
-        (head + 1, 3),
+        (head + 1, 4),
         (head + 2, 2),
         (head + 3, 5),
         (head + 4, 6),

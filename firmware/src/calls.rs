@@ -58,6 +58,10 @@ pub const ABOUT_BYTES: usize = 40;
 /// What [`PEEK`] reads at most.
 pub const PEEK_BYTES: usize = 128;
 
+/// Has the kernel ask for reports of errors that nobody has consumed, as it does from time to time by itself. Gives how
+/// many it has answered.
+pub const PATROL: u64 = 25;
+
 /// What [`INSPECT`] reads beside x0 to x30. From [`ESR`](register::ESR) on it is what the task's last abort left in the
 /// journal: only of a task that was killed or isolated for it.
 pub mod register {
@@ -106,6 +110,10 @@ pub enum What {
     /// Nothing is announced. The kernel reads the frame that it last took out of its own mapping of memory by that very
     /// mapping, and all other frames of the same 2 MiB, and notes what came of it. The address means nothing.
     Retired = 20,
+    /// A frame that belongs to nobody. The address means nothing.
+    Free = 21,
+    /// A page of the kernel's own, as with `Kernel`, but the kernel does not touch it.
+    Own = 22,
     /// The next copy between the kernel and a task's memory: under the number before the barrier that begins it, and
     /// under the next in its middle, there with the page that the copy goes on in. Announced for the task whose memory
     /// it is. The address means nothing.
@@ -194,6 +202,8 @@ impl What {
             8 => Some(Self::BeyondText),
             9 => Some(Self::Deferred),
             20 => Some(Self::Retired),
+            21 => Some(Self::Free),
+            22 => Some(Self::Own),
             10 => Some(Self::Copy),
             11 => Some(Self::Interrupt),
             12 => Some(Self::Handler),

@@ -54,6 +54,9 @@ const TASK: u8 = 1;
 const TABLE: u8 = 2;
 const KERNEL: u8 = 3;
 const RETIRED: u8 = 4;
+/// In use until it is given back, and retired then: a translation table, and a frame of the kernel's.
+const CONDEMNED_TABLE: u8 = 8;
+const CONDEMNED_KERNEL: u8 = 9;
 const NONE: u32 = u32::MAX;
 
 /// A list of owned frames, newest first.
@@ -273,15 +276,23 @@ impl<'a> FrameTable<'a> {
                 break;
             };
             list.head = entry.next;
-            if entry.state != RETIRED {
-                *entry = Entry {
-                    next: self.free,
-                    slot: 0,
-                    state: FREE,
-                    _reserved: 0,
-                };
-                self.free = index;
-                self.free_listed += 1;
+            match entry.state {
+                RETIRED => {}
+                CONDEMNED_TABLE | CONDEMNED_KERNEL => {
+                    entry.state = RETIRED;
+                    self.retired += 1;
+                    self.take_out_later(index);
+                }
+                _ => {
+                    *entry = Entry {
+                        next: self.free,
+                        slot: 0,
+                        state: FREE,
+                        _reserved: 0,
+                    };
+                    self.free = index;
+                    self.free_listed += 1;
+                }
             }
         }
     }
@@ -300,7 +311,7 @@ impl<'a> FrameTable<'a> {
             return false;
         };
         match entry.state {
-            RETIRED | KERNEL => return false,
+            RETIRED | KERNEL | CONDEMNED_KERNEL => return false,
             FREE => self.free_listed -= 1,
             _ => {}
         }
@@ -308,6 +319,33 @@ impl<'a> FrameTable<'a> {
         self.retired += 1;
         self.take_out_later(index);
         true
+    }
+
+    /// Notes that a frame which is in use, by the kernel or as a translation table, is to be retired when it comes back.
+    pub fn condemn(&mut self, frame: FrameNumber) {
+        let is_spare = self.is_spare(frame);
+        let entry = self
+            .find(frame)
+            .and_then(|(index, _)| self.entries.get_mut(index as usize));
+        match entry {
+            Some(entry) if entry.state == TABLE => entry.state = CONDEMNED_TABLE,
+            Some(entry) if entry.state == KERNEL => entry.state = CONDEMNED_KERNEL,
+            _ => return,
+        }
+        if is_spare && let Some((index, _)) = self.find(frame) {
+            self.drop_spare(frame);
+            self.give_back(&mut FrameList { head: index });
+        }
+    }
+
+    /// The highest frame that is nobody's.
+    #[must_use]
+    pub fn highest_free(&self) -> Option<FrameNumber> {
+        let highest = self.ranges.iter().max_by_key(|range| range.first)?;
+        let all = highest.first..highest.first + u64::from(highest.count);
+        all.rev()
+            .map(FrameNumber)
+            .find(|frame| self.holder(*frame) == Holder::Free)
     }
 
     /// Makes all entries up to a frame's that was never handed out free ones that have been written.
@@ -348,6 +386,7 @@ impl<'a> FrameTable<'a> {
             Some((TASK, slot)) => Holder::Task(slot),
             Some((TABLE, slot)) => Holder::Table(slot),
             Some((RETIRED, _)) => Holder::Retired,
+            Some((CONDEMNED_TABLE, slot)) => Holder::Table(slot),
             Some(_) => Holder::Kernel,
             None => Holder::Outside,
         }

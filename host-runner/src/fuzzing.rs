@@ -135,6 +135,7 @@ fn answer(board: &mut Board, ipa: u64, width: usize, value: u64) {
             in_memory(cause.page());
             board.out_of_reach(cause);
         }
+        Answer::Report(cause, failing) => board.reported(cause, failing),
         Answer::Enter(cause, _, esr, far) => board.entered(cause, esr, far.unwrap_or(0)),
     }
 }

@@ -138,6 +138,7 @@ fn incident_events(scenario: &Scenario, evidence: &Evidence, incident: &Incident
             What::Poisoned => (poison_route(scenario, injection), false),
             What::Protected => ("read-only", false),
             What::Mended => ("mend", false),
+            What::Reported => ("patrol", false),
             What::Saved => ("save", false),
             What::Left => ("self", false),
             What::Opened if is_by_itself(scenario, injection) => ("self", false),
@@ -247,7 +248,7 @@ fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded, by_serror:
     let slot = record.charged().map(|TaskId(slot)| slot);
     let (register, syndrome, explanation) = match record.cause {
         Cause::Deferred => ("disr", record.disr, explain_disr(Disr(record.disr))),
-        Cause::Synchronous | Cause::SError => ("esr", record.esr, explain(Esr(record.esr))),
+        Cause::Synchronous | Cause::SError | Cause::Patrol => ("esr", record.esr, explain(Esr(record.esr))),
     };
     Abort {
         scenario: scenario.name.clone(),
@@ -258,7 +259,10 @@ fn record(scenario: &Scenario, evidence: &Evidence, abort: &Recorded, by_serror:
         from: record.from.name().into(),
         register: register.into(),
         syndrome: hex(syndrome),
-        summary: explanation.summary.to_string(),
+        summary: match record.cause {
+            Cause::Patrol => "An error that nobody has consumed: a patrol scrubber has found it".into(),
+            _ => explanation.summary.to_string(),
+        },
         far: record.valid_far().map(|far| hex(far.0)),
         elr: hex(record.elr),
         frame: record.frame.map(|frame| hex(frame.0)),
@@ -288,6 +292,7 @@ const fn vector(cause: Cause, from: Level, by_serror: bool) -> &'static str {
         (Cause::SError, Level::El0) => "EL0 SError +0x580",
         (Cause::SError, Level::El1) => "EL1 SError +0x380",
         (Cause::Deferred, Level::El0) => "DISR_EL1, read after the ESB at the border from EL0",
+        (Cause::Patrol, _) => "none: read from the port",
         (Cause::Deferred, Level::El1) => "DISR_EL1, read after an ESB in EL1",
     }
 }

@@ -8,6 +8,7 @@
 use crate::IntermediateAddress;
 use crate::plan::{Injection, MAX_STEPS, Plan, When};
 use crate::port::{Announcement, End, MAGIC, Register, VERSION, Window};
+use crate::reports::{Report, Reports};
 
 /// What one access to the port asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +41,11 @@ pub enum Reaction {
     },
     /// The first half of the journal's place; nothing to do.
     Noted,
+    /// The guest asks for the first page at or above this address that is lost: answer with [`Interpreter::lost`].
+    Lost {
+        /// Any address.
+        from: IntermediateAddress,
+    },
     /// The guest says that it is done.
     End(End),
     /// An access that no register takes: wrong offset, width, or direction. It has no effect.
@@ -76,6 +82,8 @@ pub struct Interpreter {
     beside: u64,
     journal: IntermediateAddress,
     save: Option<Save>,
+    reports: Reports,
+    lost: u64,
 }
 
 impl Interpreter {
@@ -89,6 +97,8 @@ impl Interpreter {
             beside: 0,
             journal: IntermediateAddress(0),
             save: None,
+            reports: Reports::NONE,
+            lost: 0,
         }
     }
 
@@ -129,10 +139,12 @@ impl Interpreter {
 
     /// What a read of `width` bytes at `offset` gives. Anything but a readable register gives zero.
     #[must_use]
-    pub const fn read(&self, offset: u64, width: usize) -> u64 {
+    pub fn read(&mut self, offset: u64, width: usize) -> u64 {
         match (Register::at(offset), width) {
             (Some(Register::Magic), 8) => MAGIC,
             (Some(Register::Version), 8) => VERSION,
+            (Some(Register::Patrol), 8) => self.reports.take(),
+            (Some(Register::Lost), 8) => self.lost,
             _ => 0,
         }
     }
@@ -143,7 +155,12 @@ impl Interpreter {
             return Reaction::Refused;
         };
         match register {
-            Register::Magic | Register::Version | Register::Start => Reaction::Refused,
+            Register::Magic | Register::Version | Register::Start | Register::Patrol | Register::Lost => {
+                Reaction::Refused
+            }
+            Register::LostFrom => Reaction::Lost {
+                from: IntermediateAddress(value),
+            },
             Register::JournalAddress => {
                 self.journal = IntermediateAddress(value);
                 Reaction::Noted
@@ -161,6 +178,31 @@ impl Interpreter {
             Register::Handler => self.announce(Window::Handler, value),
             Register::End => Reaction::End(End::from_word(value)),
         }
+    }
+
+    /// Has the guest find this report; false when too many wait.
+    #[must_use]
+    pub fn report(&mut self, report: Report) -> bool {
+        self.reports.add(report)
+    }
+
+    /// The reports that wait, oldest first, as the guest reads them.
+    #[must_use]
+    pub fn reports(&self) -> &[u64] {
+        self.reports.waiting()
+    }
+
+    /// Answers which page is lost, if there is one.
+    pub fn lost(&mut self, page: Option<IntermediateAddress>) {
+        let report = page.map(|page| Report { page, failing: false });
+        self.lost = report.map_or(0, Report::to_word);
+    }
+
+    /// The guest begins again. What was reported is lost by then, and is found there.
+    pub fn reboot(&mut self) {
+        self.reports = Reports::NONE;
+        self.lost = 0;
+        self.journal = IntermediateAddress(0);
     }
 
     /// The announcement that nobody makes but the replayer: the guest is about to run its first instruction.

@@ -29,6 +29,7 @@ pub mod interpreter;
 pub mod plan;
 pub mod port;
 pub mod report;
+pub mod reports;
 pub mod transcript;
 pub mod walk;
 

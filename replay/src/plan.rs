@@ -7,8 +7,8 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend |
-//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend, 11 patrol |
+//! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given; patrol: 1 = failing, and readable still |
 //! | | | | | 7 | 1 | 1 = the abort is entered by the SError's vector |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
@@ -90,6 +90,12 @@ pub enum Injection {
         /// 1 to [`MOST_MILLISECONDS`].
         milliseconds: u32,
     },
+    /// The announced page is reported as a patrol scrubber reports what it finds before anyone touches it. It is taken out
+    /// of stage 2 as well, unless it is only `failing`: then it can be read still.
+    Patrol {
+        /// Its errors were corrected so far, and are too many.
+        failing: bool,
+    },
 }
 
 /// When a machine is saved.
@@ -138,6 +144,7 @@ impl Injection {
             Self::AbortBySErrorVector { .. } => What::Entered,
             Self::Left => What::Left,
             Self::SErrorLater { .. } => What::Pended,
+            Self::Patrol { .. } => What::Reported,
         }
     }
 
@@ -232,6 +239,7 @@ impl Step {
             | Injection::ReadOnly
             | Injection::HostAbort
             | Injection::Mend
+            | Injection::Patrol { .. }
             | Injection::Save(_) => true,
             Injection::SError { syndrome: Some(iss) } => iss as u64 & !SERROR_SYNDROME_MASK == 0,
             Injection::Abort { esr, far } | Injection::AbortBySErrorVector { esr, far } => {
@@ -400,6 +408,9 @@ fn decode_step(raw: &[u8]) -> Option<Step> {
         (7, 0) => Injection::Save(When::Announced),
         (7, 1) => Injection::Save(When::AbortGiven),
         (10, 0) => Injection::Mend,
+        (11, failing @ (0 | 1)) => Injection::Patrol {
+            failing: *failing == 1,
+        },
         (8, 0) => Injection::Left,
         (9, has_syndrome @ (0 | 1)) => Injection::SErrorLater {
             syndrome: match has_syndrome {
@@ -439,6 +450,7 @@ fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
         Injection::Save(When::Announced) => (7, 0, 0, 0),
         Injection::Save(When::AbortGiven) => (7, 1, 0, 0),
         Injection::Mend => (10, 0, 0, 0),
+        Injection::Patrol { failing } => (11, u8::from(failing), 0, 0),
         Injection::HoleBesideSError { syndrome } => (1, 1, u64::from(syndrome), 0),
         Injection::AbortBySErrorVector { esr, far: None } => (3, 0, esr, 0),
         Injection::AbortBySErrorVector { esr, far: Some(far) } => (3, 1, esr, far),

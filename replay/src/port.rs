@@ -17,6 +17,9 @@
 //! | 0x0040 | [`Register::Handler`] | w | an [`Announcement`], made while the kernel handles an error, of a page that it is about to touch |
 //! | 0x0050 | [`Register::Masked`] | w | an [`Announcement`], made while SErrors are masked, before the guest lets in what became pending |
 //! | 0x0058 | [`Register::Start`] | – | takes nothing: the replayer itself announces the start, before the guest's first instruction |
+//! | 0x0060 | [`Register::Patrol`] | r | the oldest report of an error that nobody has consumed, which is gone with the read; zero is none: see [`Report`](crate::reports::Report) |
+//! | 0x0068 | [`Register::LostFrom`] | w | an address: what [`Register::Lost`] gives next is at or above it |
+//! | 0x0070 | [`Register::Lost`] | r | a page that was reported or taken away, with bit 0 set; zero when there is none from there on |
 //! | 0x0078 | [`Register::Copy`] | w | an [`Announcement`], made before the barrier that begins a copy of a task's memory, or in the middle of the copy |
 //! | 0x1000 | [`Register::User`] | w | an [`Announcement`] without a page, from EL0 |
 
@@ -49,6 +52,9 @@ pub enum Register {
     Handler = 0x0040,
     Masked = 0x0050,
     Start = 0x0058,
+    Patrol = 0x0060,
+    LostFrom = 0x0068,
+    Lost = 0x0070,
     Copy = 0x0078,
     User = 0x1000,
 }
@@ -69,6 +75,9 @@ impl Register {
             0x0040 => Self::Handler,
             0x0050 => Self::Masked,
             0x0058 => Self::Start,
+            0x0060 => Self::Patrol,
+            0x0068 => Self::LostFrom,
+            0x0070 => Self::Lost,
             0x0078 => Self::Copy,
             0x1000 => Self::User,
             _ => return None,
@@ -178,6 +187,8 @@ pub enum End {
     Halted,
     /// The guest stopped for a reason of its own: bad input, a bug.
     Failed,
+    /// The guest begins again: its Image and its device tree are put back, and what of memory is out stays out.
+    Reboot,
     /// Anything else.
     Unknown(u64),
 }
@@ -190,6 +201,7 @@ impl End {
             Self::Done => 1,
             Self::Halted => 2,
             Self::Failed => 3,
+            Self::Reboot => 4,
             Self::Unknown(word) => word,
         }
     }
@@ -201,6 +213,7 @@ impl End {
             1 => Self::Done,
             2 => Self::Halted,
             3 => Self::Failed,
+            4 => Self::Reboot,
             other => Self::Unknown(other),
         }
     }
@@ -228,7 +241,21 @@ mod tests {
                 Some(register) => assert_eq!(register.offset(), offset),
                 None => assert!(!matches!(
                     offset,
-                    0 | 8 | 0x10 | 0x18 | 0x20 | 0x28 | 0x30 | 0x38 | 0x40 | 0x50 | 0x58 | 0x78 | 0x1000
+                    0 | 8
+                        | 0x10
+                        | 0x18
+                        | 0x20
+                        | 0x28
+                        | 0x30
+                        | 0x38
+                        | 0x40
+                        | 0x50
+                        | 0x58
+                        | 0x60
+                        | 0x68
+                        | 0x70
+                        | 0x78
+                        | 0x1000
                 )),
             }
         }

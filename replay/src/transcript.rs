@@ -67,6 +67,10 @@ pub enum What {
     KeptOut,
     /// A page was left as it is, for an access to it aborts by itself (`ipa`).
     Left,
+    /// A page was reported as a patrol scrubber does (`ipa`, `syndrome` as the guest reads it).
+    Reported,
+    /// The guest begins again after this.
+    Rebooted,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -94,6 +98,8 @@ impl What {
             Self::Mended => 20,
             Self::KeptOut => 21,
             Self::Left => 16,
+            Self::Reported => 22,
+            Self::Rebooted => 23,
             Self::Unknown(number) => number,
         }
     }
@@ -120,6 +126,8 @@ impl What {
             20 => Self::Mended,
             21 => Self::KeptOut,
             16 => Self::Left,
+            22 => Self::Reported,
+            23 => Self::Rebooted,
             other => Self::Unknown(other),
         }
     }

@@ -1,10 +1,12 @@
 //! The replayer: collects at a trap, has `seawall_shim::answer` decide, applies.
 
+use seawall_replay::IntermediateAddress;
 use seawall_replay::entry::{self, Kind};
 use seawall_replay::handover::Handover;
 use seawall_replay::interpreter::{Interpreter, Reaction};
 use seawall_replay::plan::Injection;
 use seawall_replay::port::Announcement;
+use seawall_replay::reports::Report;
 use seawall_replay::transcript::{Event, What};
 use seawall_replay::walk;
 use seawall_shim::answer::{Answer, answer};
@@ -175,6 +177,7 @@ impl Replayer {
                     | Injection::Poison(_)
                     | Injection::Mend
                     | Injection::HostAbort
+                    | Injection::Patrol { .. }
                     | Injection::Save(_)
                     | Injection::Left
                     | Injection::SErrorLater { .. }),
@@ -186,6 +189,8 @@ impl Replayer {
                     _ if !self.memory.has_page(page) => None,
                     Injection::Hole | Injection::HoleBesideSError { .. } => Some(self.stage2.take_out(page)),
                     Injection::ReadOnly => Some(self.stage2.protect(page)),
+                    Injection::Patrol { failing: true } => Some(self.stage2.remember_failing(page)),
+                    Injection::Patrol { failing: false } => Some(self.stage2.take_out(page)),
                     // There is no host behind this memory: none that could be poisoned, join slots, save it, take an abort, kick
                     // the guest out later, or abort an access by itself.
                     _ => None,
@@ -194,7 +199,10 @@ impl Replayer {
                     if let Err(error) = changed {
                         epitaph::of_guest(snapshot, self.transcript, &error);
                     }
-                    of_announcement(injection.noted_as(), Some(step), announcement)
+                    match injection {
+                        Injection::Patrol { failing } => self.report(step, announcement, failing),
+                        _ => of_announcement(injection.noted_as(), Some(step), announcement),
+                    }
                 } else {
                     let refused = of_announcement(What::Refused, Some(step), announcement);
                     Event {
@@ -235,6 +243,12 @@ impl Replayer {
                 ..Event::of(What::Journal)
             },
             Reaction::Noted => return,
+            Reaction::Lost { from } => {
+                let memory = self.memory.range();
+                let page = self.stage2.lost(from.0.max(memory.start), memory.end);
+                self.interpreter.lost(page.map(IntermediateAddress));
+                return;
+            }
             Reaction::End(end) => Event {
                 ipa: end.to_word(),
                 ..Event::of(What::End)
@@ -246,6 +260,21 @@ impl Replayer {
             },
         };
         self.transcript.add(&event);
+    }
+
+    /// Has the guest find the announced page reported; gives the event of it.
+    fn report(&mut self, step: u16, announcement: Announcement, failing: bool) -> Event {
+        let page = announcement.page;
+        let report = Report { page, failing };
+        let what = match self.interpreter.report(report) {
+            true => What::Reported,
+            // The guest asks for none, or too seldom.
+            false => What::Refused,
+        };
+        Event {
+            syndrome: report.to_word(),
+            ..of_announcement(what, Some(step), announcement)
+        }
     }
 
     /// PSCI, by HVC or SMC alike.

@@ -63,6 +63,8 @@ const READ_WRITE: u64 = 0x3 << 6;
 const WRITE: u64 = 0x2 << 6;
 const INNER_SHAREABLE: u64 = 0x3 << 8;
 const ACCESSED: u64 = 1 << 10;
+/// A bit for software [Arm ARM D8.3.2].
+const FAILING: u64 = 1 << 55;
 const NO_EXECUTE: u64 = 0x2 << 53;
 
 impl Memory {
@@ -195,6 +197,52 @@ impl<'a, M: Maintenance> Stage2<'a, M> {
         *self.entry(ipa, Level::Three)? = 0;
         self.maintenance.invalidate(ipa);
         Ok(())
+    }
+
+    /// Remembers that the page at `ipa`, which can still be read, will be lost: [`Self::lost`] gives it too.
+    ///
+    /// # Errors
+    /// See [`MapError`]; nothing is remembered then.
+    pub fn remember_failing(&mut self, ipa: u64) -> Result<(), MapError> {
+        if !ipa.is_multiple_of(PAGE) || ipa >= LIMIT {
+            return Err(MapError::BadAddress);
+        }
+        // The translation stays what it is: nothing is invalidated.
+        *self.entry(ipa, Level::Three)? |= FAILING;
+        self.maintenance.publish();
+        Ok(())
+    }
+
+    /// The first page from `from` on and before `end` that was taken out, can only be read, or fails; of what is mapped
+    /// there as memory.
+    pub fn lost(&self, from: u64, end: u64) -> Option<u64> {
+        let end = end.min(LIMIT);
+        let mut ipa = from.checked_next_multiple_of(PAGE)?;
+        while ipa < end {
+            let (entry, level) = self.look_up(ipa);
+            let is_lost =
+                level == Level::Three && (entry & (VALID | WRITE) != VALID | WRITE || entry & FAILING != 0);
+            if is_lost {
+                return Some(ipa);
+            }
+            ipa = (ipa & !(level.bytes() - 1)).checked_add(level.bytes())?;
+        }
+        None
+    }
+
+    /// The entry over `ipa` that leads no further, and its level.
+    fn look_up(&self, ipa: u64) -> (u64, Level) {
+        let (mut table, mut level) = (0, Level::One);
+        loop {
+            let entry = self.read(table, level.index(ipa));
+            match level.below() {
+                Some(below) if entry & (VALID | TABLE) == VALID | TABLE => match self.number(entry) {
+                    Ok(next) => (table, level) = (next, below),
+                    Err(_) => return (entry, level),
+                },
+                _ => return (entry, level),
+            }
+        }
     }
 
     /// Has the page at `ipa` only read from now on. One that was taken out stays out.

@@ -183,7 +183,7 @@ fn find(snapshot: &Snapshot) -> Option<Finding> {
     }
     match snapshot.cause {
         Cause::SError => Some(asynchronous(Severity::Uncontainable)),
-        Cause::Synchronous | Cause::Deferred => None,
+        Cause::Synchronous | Cause::Deferred | Cause::Patrol => None,
     }
 }
 
@@ -198,7 +198,7 @@ fn place(snapshot: &Snapshot, finding: &Finding, running: Running, kernel: &impl
         },
         (Level::El0, Running::Task(task), None) => match finding.cause {
             Cause::Deferred => Origin::Border(task),
-            Cause::Synchronous | Cause::SError => Origin::Task(task),
+            Cause::Synchronous | Cause::SError | Cause::Patrol => Origin::Task(task),
         },
         (Level::El1, _, Some(_)) => match kernel.copying_for(VirtualAddress(snapshot.elr)) {
             Some(task) => Origin::KernelCopy(task),

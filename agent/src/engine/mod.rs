@@ -5,11 +5,13 @@
 
 mod judge;
 mod kernel;
+mod report;
 mod snapshot;
 mod trace;
 
 pub use judge::{Verdict, judge};
 pub use kernel::{FrameOwner, GRANULE, Handler, Kernel, Notice, Rule, Running};
+pub use report::{Answered, Patrolled, Report, report};
 pub use snapshot::{Cause, Level, Snapshot};
 
 use crate::journal::{AbortRecord, Flags, Journal};

@@ -10,6 +10,8 @@ pub enum Cause {
     SError = 1,
     /// Not taken at all: found in `DISR_EL1` by an `ESB` at the kernel's border.
     Deferred = 2,
+    /// Not an exception at all: somebody who looks for errors before they are consumed (a patrol scrubber) has reported it.
+    Patrol = 3,
 }
 
 impl Cause {
@@ -20,6 +22,7 @@ impl Cause {
             0 => Self::Synchronous,
             1 => Self::SError,
             2 => Self::Deferred,
+            3 => Self::Patrol,
             _ => return None,
         })
     }
@@ -31,6 +34,7 @@ impl Cause {
             Self::Synchronous => "synchronous",
             Self::SError => "serror",
             Self::Deferred => "deferred",
+            Self::Patrol => "patrol",
         }
     }
 }

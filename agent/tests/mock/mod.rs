@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use seawall_agent::engine::Patrolled;
 use seawall_agent::{
     FrameNumber, FrameOwner, Handler, Kernel, Notice, Rule, Running, TaskId, VirtualAddress,
 };
@@ -24,6 +25,8 @@ pub(crate) struct Mock {
     pub(crate) runs_left: u32,
     pub(crate) shared: BTreeSet<(TaskId, FrameNumber)>,
     pub(crate) now: u64,
+    /// Whether a page that fails can be moved.
+    pub(crate) moves: bool,
     pub(crate) asked: RefCell<BTreeSet<&'static str>>,
     pub(crate) done: Vec<String>,
 }
@@ -44,6 +47,7 @@ impl Mock {
             runs_left: 0,
             shared: BTreeSet::new(),
             now: 0,
+            moves: true,
             asked: RefCell::default(),
             done: Vec::new(),
         }
@@ -147,5 +151,27 @@ impl Kernel for Mock {
     fn run_again(&mut self, task: TaskId, elr: VirtualAddress) {
         self.runs_left -= 1;
         self.done.push(format!("run again {} {:x}", task.0, elr.0));
+    }
+}
+
+impl Patrolled for Mock {
+    fn mapped_at(&self, frame: FrameNumber) -> Option<(TaskId, VirtualAddress)> {
+        let found = self.pages.iter().find(|(_, mapped)| **mapped == frame);
+        found.map(|((task, page), _)| (*task, VirtualAddress(page << 12)))
+    }
+
+    fn migrate(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        self.done
+            .push(format!("migrate {} {:x} {frame:x}", task.0, address.0));
+        self.moves
+    }
+
+    fn withdraw(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) {
+        self.done
+            .push(format!("withdraw {} {:x} {frame:x}", task.0, address.0));
+    }
+
+    fn condemn(&mut self, frame: FrameNumber) {
+        self.done.push(format!("condemn {frame:x}"));
     }
 }

@@ -54,6 +54,16 @@ global_asm!(
     "    b       1b",
     "2:  mov     x0, #0",
     "    ret",
+    // guarded_copy_page(to, from) -> 0; both frames, by the linear map
+    ".global guarded_copy_page",
+    "guarded_copy_page:",
+    "    add     x3, x1, #4096",
+    "1:  ldp     x4, x5, [x1], #16",
+    "    stp     x4, x5, [x0], #16",
+    "    cmp     x1, x3",
+    "    b.lo    1b",
+    "    mov     x0, #0",
+    "    ret",
     // guarded_load(address) -> a program's word, or all ones
     ".global guarded_load",
     "guarded_load:",
@@ -123,6 +133,7 @@ unsafe extern "C" {
     fn guarded_copy_out(to: u64, from: *const u8, bytes: usize) -> usize;
     fn guarded_copy_frame(to: *mut u8, from: *const u8, bytes: usize) -> usize;
     fn guarded_load(address: u64) -> u64;
+    fn guarded_copy_page(to: u64, from: u64) -> u64;
     fn guarded_read32(address: u64) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
@@ -204,6 +215,18 @@ pub(crate) fn copy_from_frame(to: &mut [u8], from: FrameNumber, offset: usize) -
 pub(crate) fn load_from_task(address: u64) -> Option<u32> {
     // SAFETY: as for a copy.
     u32::try_from(unsafe { guarded_load(address) }).ok()
+}
+
+/// Copies a frame into another that the caller has just been given, and that nobody maps yet; false when it could not be
+/// read.
+pub(crate) fn copy_page(to: FrameNumber, from: FrameNumber) -> bool {
+    // SAFETY: the frame that is written belongs to the caller; what aborts comes back.
+    let copied = unsafe { guarded_copy_page(super::linear::address(to), super::linear::address(from)) == 0 };
+    if !copied {
+        // The abort is answered by the caller, who knows what it was for.
+        let _ = super::entry::take_guarded_abort();
+    }
+    copied
 }
 
 /// Lets in the SError that is pending, if there is one; whether there was.

@@ -16,6 +16,7 @@ pub(crate) mod memory;
 pub(crate) mod port;
 pub(crate) mod psci;
 pub(crate) mod registers;
+mod reverse;
 pub(crate) mod slots;
 pub(crate) mod space;
 pub(crate) mod tables;

@@ -3,6 +3,8 @@
 use seawall_agent::address::IntermediateAddress;
 use seawall_replay::port::{Announcement, End, MAGIC, Register, VERSION, Window as State};
 
+use seawall_replay::reports::Report;
+
 use super::device::Window;
 
 /// A replay port that answered.
@@ -35,6 +37,11 @@ impl Port {
     pub(crate) fn name_journal(self, address: IntermediateAddress, bytes: u64) {
         self.window.write64(Register::JournalAddress.offset(), address.0);
         self.window.write64(Register::JournalLength.offset(), bytes);
+    }
+
+    /// The oldest report of an error that nobody has consumed; it is gone from the port then.
+    pub(crate) fn next_report(self) -> Option<Report> {
+        Report::from_word(self.window.read64(Register::Patrol.offset()))
     }
 
     pub(crate) fn end(self, end: End) {

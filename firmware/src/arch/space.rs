@@ -72,6 +72,14 @@ impl Space {
         Some(())
     }
 
+    pub(super) const fn root(&self) -> FrameNumber {
+        self.root
+    }
+
+    pub(super) const fn asid(&self) -> u16 {
+        self.asid
+    }
+
     /// What TTBR0 holds while the task runs.
     pub(crate) fn ttbr0(&self) -> u64 {
         self.root.address().0 | (u64::from(self.asid) << 48)

@@ -172,6 +172,18 @@ impl FrameTable<'_> {
         }
     }
 
+    pub(super) fn is_spare(&self, frame: FrameNumber) -> bool {
+        self.waiting.spares.contains(&Some(frame))
+    }
+
+    /// A kept frame is not sound any more: it is not used, and another is kept in its place later.
+    pub(super) fn drop_spare(&mut self, frame: FrameNumber) {
+        let mut spares = self.waiting.spares.iter_mut();
+        if let Some(place) = spares.find(|place| **place == Some(frame)) {
+            *place = None;
+        }
+    }
+
     fn keep_spares(&mut self) {
         for place in 0..SPARES {
             if self.waiting.spares.get(place).is_some_and(Option::is_none) {

@@ -267,6 +267,40 @@ fn without_memory_for_a_table_a_frame_stays_mapped_and_is_tried_again() {
 }
 
 #[test]
+fn what_is_in_use_is_retired_once_it_comes_back() {
+    let mut entries = [GARBAGE; 0x900];
+    let mut table = blocks(&mut entries);
+    table.take_out_by(take_out);
+    let mut list = FrameList::EMPTY;
+    let walk = table.take(Holder::Table(3), &mut list).unwrap();
+    let page = table.take(Holder::Task(3), &mut list).unwrap();
+    for frame in [walk, page, FrameNumber(0x9000)] {
+        table.condemn(frame);
+    }
+    assert_eq!(table.holder(walk), Holder::Table(3), "in use still");
+    let before = table.stock();
+    table.give_back(&mut list);
+    assert_eq!(table.stock(), (before.0, before.1 + 1, before.2 + 1));
+    assert_eq!(
+        (table.holder(walk), table.holder(page)),
+        (Holder::Retired, Holder::Free)
+    );
+    assert_eq!(table.still_mapped(), 1);
+    // One that was kept for a table is not made one: the first two frames that were handed out.
+    let spare = FrameNumber(0x100);
+    assert_eq!(table.holder(spare), Holder::Kernel);
+    table.condemn(spare);
+    assert_eq!(
+        (table.holder(spare), table.stock().2),
+        (Holder::Retired, before.2 + 2)
+    );
+    table.take_out_retired();
+    let spares = ASKED.with_borrow(|asked| asked.iter().filter_map(|(_, spare)| *spare).collect::<Vec<_>>());
+    assert!(!spares.is_empty() && !spares.contains(&spare.0), "{spares:x?}");
+    assert_eq!(table.still_mapped(), 0);
+}
+
+#[test]
 fn what_the_kernel_stands_on_is_not_retired() {
     let mut entries = [GARBAGE; 0x900];
     let mut table = blocks(&mut entries);

@@ -62,6 +62,7 @@ impl Guest {
             }
             calls::SPAWN => self.spawn(a, b),
             calls::WAIT => return self.wait(a),
+            calls::PATROL => self.patrol(),
             calls::READ => self.read(a, b),
             calls::PEEK => self.peek(a, b, c, d),
             calls::FUTEX_WAIT => return self.futex_wait(a, b, c),
@@ -114,6 +115,14 @@ impl Guest {
                 memory::touch(page);
                 announced
             }
+            Some(What::Free) => match kernel.frames.highest_free() {
+                Some(frame) => kernel.announce_page(Window::Checkpoint, number, frame.address().0),
+                None => FAILED,
+            },
+            Some(What::Own) => match kernel.own_page {
+                Some(page) => kernel.announce_page(Window::Checkpoint, number, page.address().0),
+                None => FAILED,
+            },
             Some(What::Retired) => self.read_retired(),
             None => FAILED,
         }

@@ -20,6 +20,7 @@ pub(crate) mod epitaph;
 mod futex;
 mod inspect;
 mod load;
+mod patrol;
 pub(crate) mod recover;
 mod retired;
 mod schedule;

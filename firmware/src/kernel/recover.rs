@@ -347,13 +347,18 @@ impl Kernel {
     fn say_later(&mut self, verdict: &Verdict) {
         let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
         let (cause, severity, decision) = (verdict.cause, verdict.severity, verdict.decision);
+        self.keep_saying(Saying {
+            slot,
+            cause,
+            severity,
+            decision,
+        });
+    }
+
+    #[inline(always)]
+    pub(super) fn keep_saying(&mut self, saying: Saying) {
         if let Some(place) = self.unsaid.get_mut(self.unsaid_count) {
-            *place = Saying {
-                slot,
-                cause,
-                severity,
-                decision,
-            };
+            *place = saying;
         }
         self.unsaid_count = self.unsaid_count.wrapping_add(1);
     }

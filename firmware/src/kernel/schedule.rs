@@ -73,6 +73,7 @@ impl Guest {
         self.kernel.say_verdicts();
         self.kernel.wake_from_poison();
         self.kernel.give_back_dead();
+        self.patrol();
         self.kernel.frames.take_out_retired();
         while let Some(slot) = self.kernel.again.take_lowest() {
             match self.kernel.load(slot) {

@@ -52,7 +52,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
 pub(super) fn syndrome(record: &AbortRecord) -> u64 {
     match record.cause {
         Cause::Deferred => record.disr,
-        Cause::Synchronous | Cause::SError => record.esr,
+        Cause::Synchronous | Cause::SError | Cause::Patrol => record.esr,
     }
 }
 

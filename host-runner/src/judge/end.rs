@@ -111,6 +111,7 @@ fn said(end: End) -> String {
         End::Done => "done".into(),
         End::Halted => "halted".into(),
         End::Failed => "failed".into(),
+        End::Reboot => "reboot".into(),
         End::Unknown(word) => format!("{word:#x}, which means nothing"),
     }
 }

@@ -102,6 +102,7 @@ impl Evidence {
                 | What::Pended
                 | What::Entered
                 | What::Mended
+                | What::Reported
                 | What::Left
                 | What::HostAbort => evidence.injections.push(*event),
                 // Without a step it is the runner's own doing.
@@ -113,7 +114,7 @@ impl Evidence {
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
                 What::Saved => evidence.evacuations = evidence.evacuations.saturating_add(1),
-                What::Announced | What::Journal | What::Restored | What::Unknown(_) => {}
+                What::Announced | What::Journal | What::Restored | What::Rebooted | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

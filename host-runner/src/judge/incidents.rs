@@ -75,6 +75,14 @@ const fn can_answer(abort: &Recorded, injection: &Event) -> bool {
             What::Opened | What::Poisoned | What::Protected | What::Entered | What::Left | What::HostAbort
         ),
         Cause::SError | Cause::Deferred => matches!(injection.what, What::Pended),
+        // The one that names the page, for reports have no task.
+        Cause::Patrol => {
+            matches!(injection.what, What::Reported)
+                && match abort.record.frame {
+                    Some(frame) => frame.0 == injection.ipa >> 12,
+                    None => true,
+                }
+        }
     }
 }
 
@@ -84,7 +92,7 @@ const fn has_syndrome(abort: &Recorded, injection: &Event) -> bool {
     const ISS: u64 = 0x01ff_ffff;
     let arrived = match abort.record.cause {
         Cause::Deferred => abort.record.disr,
-        Cause::Synchronous | Cause::SError => abort.record.esr,
+        Cause::Synchronous | Cause::SError | Cause::Patrol => abort.record.esr,
     };
     !matches!(injection.what, What::Pended) || arrived & ISS == injection.syndrome & ISS
 }

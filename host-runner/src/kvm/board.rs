@@ -63,6 +63,9 @@ pub(crate) enum Answer {
     /// Pend an SError so many milliseconds from now, while the task that announced runs; then say so with
     /// [`Board::pended`].
     PendLater(Cause, Option<u32>, u32),
+    /// Take the announced page, which is in memory, out of stage 2, unless it is only failing; then say so with
+    /// [`Board::reported`].
+    Report(Cause, bool),
     /// Have the host meet an abort at the announced page, which is in memory; then say so with [`Board::out_of_reach`].
     Break(Cause),
 }
@@ -159,7 +162,7 @@ impl Board {
     }
 
     /// What a read gives; `None` where nothing is.
-    pub(crate) fn read(&self, ipa: u64, width: usize) -> Option<u64> {
+    pub(crate) fn read(&mut self, ipa: u64, width: usize) -> Option<u64> {
         match Place::of(ipa) {
             Place::Uart(offset) => Some(self.uart.read(offset)),
             Place::Port(offset) => Some(self.port.read(offset, width)),
@@ -243,6 +246,7 @@ impl Board {
                     Injection::ReadOnly if self.has(cause) => Answer::Protect(cause),
                     Injection::Mend if self.has(cause) => Answer::Mend(cause),
                     Injection::HostAbort if self.has(cause) => Answer::Break(cause),
+                    Injection::Patrol { failing } if self.has(cause) => Answer::Report(cause, failing),
                     Injection::Hole
                     | Injection::HoleBesideSError { .. }
                     | Injection::Left
@@ -250,6 +254,7 @@ impl Board {
                     | Injection::ReadOnly
                     | Injection::Mend
                     | Injection::HostAbort
+                    | Injection::Patrol { .. }
                     | Injection::Save(_) => {
                         self.note(Event {
                             ipa: offset,
@@ -270,6 +275,10 @@ impl Board {
                 Answer::Done
             }
             Reaction::Noted => Answer::Done,
+            Reaction::Lost { from } => {
+                self.find_lost(from);
+                Answer::Done
+            }
             Reaction::End(end) => {
                 self.note(Event {
                     ipa: end.to_word(),
@@ -494,7 +503,10 @@ fn event(what: What, cause: Cause) -> Event {
     }
 }
 
+mod reports;
 mod state;
 
+#[cfg(test)]
+mod reports_tests;
 #[cfg(test)]
 mod tests;

@@ -116,6 +116,7 @@ pub(crate) fn pages_of(plan: &Plan, memory: &Range<u64>) -> usize {
             | Injection::HoleBesideSError { .. }
             | Injection::Poison(_)
             | Injection::ReadOnly
+            | Injection::Patrol { .. }
             | Injection::HostAbort => match step.times {
                 0 => all,
                 times => usize::try_from(times).unwrap_or(usize::MAX),

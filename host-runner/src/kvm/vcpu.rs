@@ -156,6 +156,7 @@ impl Machine {
                 Answer::Poison(cause, by) => self.poison(cause, by),
                 Answer::Protect(cause) => self.protect(cause),
                 Answer::Mend(cause) => self.mend(cause),
+                Answer::Report(cause, failing) => self.report(cause, failing),
                 Answer::Break(cause) => self.put_out_of_reach(cause),
                 Answer::Enter(cause, kind, esr, far) => self.enter_abort(cause, kind, esr, far),
                 Answer::PendLater(cause, syndrome, milliseconds) => {
@@ -231,6 +232,15 @@ impl Machine {
     fn protect(&mut self, cause: Cause) -> Result<(), String> {
         self.memory.protect(cause.page())?;
         self.board.protected(cause);
+        Ok(())
+    }
+
+    /// Has the guest find the announced page reported; it is out by then, unless it only fails.
+    fn report(&mut self, cause: Cause, failing: bool) -> Result<(), String> {
+        if !failing {
+            self.memory.open(cause.page())?;
+        }
+        self.board.reported(cause, failing);
         Ok(())
     }
 

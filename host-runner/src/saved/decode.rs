@@ -2,6 +2,7 @@
 
 use seawall_replay::interpreter::Count;
 use seawall_replay::plan::MAX_STEPS;
+use seawall_replay::reports::{MOST, Report};
 use seawall_replay::transcript::{EVENT_BYTES, Event};
 
 use super::bytes::Reader;
@@ -47,6 +48,13 @@ pub fn decode(bytes: &[u8]) -> Result<Saved, SavedError> {
         })?;
         Ok((lost, events))
     })?;
+    let mut board = whole(part(Section::Board)?, |r| board(r, is_page, memory.end))?;
+    match part(Section::Reports) {
+        Ok(reports) => board.reports = whole(reports, |r| self::reports(r, is_page))?,
+        // Nothing waits.
+        Err(SavedError::Missing(_)) => {}
+        Err(other) => return Err(other),
+    }
     Ok(Saved {
         scenario: whole(part(Section::Scenario)?, |r| {
             let name = r.text("name")?;
@@ -68,7 +76,7 @@ pub fn decode(bytes: &[u8]) -> Result<Saved, SavedError> {
             })
         })?,
         vcpu: whole(part(Section::Vcpu)?, vcpu)?,
-        board: whole(part(Section::Board)?, |r| board(r, is_page, memory.end))?,
+        board,
         machine,
         layout,
         transcript,
@@ -134,6 +142,7 @@ fn sections(bytes: &[u8]) -> Result<Vec<(Section, &[u8])>, SavedError> {
         let length = usize::try_from(long_at(head, 8).unwrap_or_default()).unwrap_or(usize::MAX);
         let section = Section::ALL
             .into_iter()
+            .chain([Section::Reports])
             .find(|section| *section as u32 == kind)
             .ok_or(SavedError::UnknownSection(kind))?;
         if found.iter().any(|(known, _)| *known == section) {
@@ -285,5 +294,19 @@ fn board(r: &mut Reader<'_>, is_page: impl Fn(u64) -> bool, end: u64) -> Result<
         uart,
         console,
         pages,
+        reports: Vec::new(),
     })
+}
+
+fn reports(r: &mut Reader<'_>, is_page: impl Fn(u64) -> bool) -> Result<Vec<u64>, SavedError> {
+    let reports = r.list(8, |r| {
+        let word = r.long()?;
+        let report =
+            Report::from_word(word).filter(|report| report.to_word() == word && is_page(report.page.0));
+        report.map(|_| word).ok_or_else(|| r.bad("report", word))
+    })?;
+    match reports.len() {
+        1..=MOST => Ok(reports),
+        other => Err(r.bad("count of reports", other as u64)),
+    }
 }

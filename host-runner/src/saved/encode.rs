@@ -44,7 +44,9 @@ pub fn encode(saved: &Saved) -> Result<Vec<u8>, SavedError> {
         return Err(SavedError::TooLarge(bytes));
     }
     let mut file = vec![0; HEADER_BYTES];
-    for section in Section::ALL {
+    let more = (!saved.board.reports.is_empty()).then_some(Section::Reports);
+    let sections = Section::ALL.into_iter().chain(more);
+    for section in sections.clone() {
         let start = file.len();
         file.resize(start + SECTION_BYTES, 0);
         put_section(saved, section, &mut file);
@@ -58,7 +60,7 @@ pub fn encode(saved: &Saved) -> Result<Vec<u8>, SavedError> {
     }
     fill(&mut file, 0, &MAGIC);
     fill(&mut file, 8, &VERSION.to_le_bytes());
-    fill(&mut file, 12, &count(Section::ALL.len()).to_le_bytes());
+    fill(&mut file, 12, &count(sections.count()).to_le_bytes());
     fill(&mut file, 16, &length.to_le_bytes());
     if let Some(digest) = digest_of_file(&file) {
         fill(&mut file, DIGEST_OFFSET, &digest);
@@ -143,6 +145,11 @@ fn put_section(saved: &Saved, section: Section, out: &mut Vec<u8>) {
             put_longs(out, &[vcpu.serror_esr]);
         }
         Section::Board => put_board(saved, out),
+        Section::Reports => {
+            let reports = &saved.board.reports;
+            out.extend(count(reports.len()).to_le_bytes());
+            put_longs(out, reports);
+        }
         Section::Transcript => {
             put_longs(out, &[saved.events_lost]);
             out.extend(count(saved.transcript.len()).to_le_bytes());

@@ -11,7 +11,7 @@
 //! | 24 | 8 | 0 | | | | |
 //! | 32 | 32 | SHA-256 of all other bytes | | | | |
 //!
-//! Each section is there once. Texts and lists are a count of 32 bits and their items. A file that is cut, altered, of
+//! Each section is there once, but the last, which is there where it is not empty. Texts and lists are a count of 32 bits and their items. A file that is cut, altered, of
 //! another version, too long, or holds a value that does not exist is refused as a whole, and by name: [`decode`] is
 //! total, and allocates no more than the bytes that are there. The digest is SHA-256 (`sha2`) and no CRC, because the
 //! same function names the scenario's text, where two must never be taken for one; what it costs is lost beside the
@@ -72,10 +72,12 @@ pub enum Section {
     Board = 9,
     /// Events that were lost (64 bits), and a list of events as `replay/src/transcript.rs` lays them out.
     Transcript = 10,
+    /// A list of reports that the guest has not asked for yet, each 64 bits as `replay/src/reports.rs` lays them out.
+    Reports = 11,
 }
 
 impl Section {
-    /// All of them, in the order in which they are written.
+    /// Those that are always there, in the order in which they are written.
     pub const ALL: [Self; 10] = [
         Self::Scenario,
         Self::Machine,
@@ -103,6 +105,7 @@ impl Section {
             Self::Vcpu => "vcpu",
             Self::Board => "board",
             Self::Transcript => "transcript",
+            Self::Reports => "reports",
         }
     }
 }
@@ -253,6 +256,8 @@ pub struct Board {
     pub console: Vec<u8>,
     /// Pages that something was done to: page, step, announcement.
     pub pages: Vec<(u64, u16, u64)>,
+    /// Reports of errors that the guest has not asked for yet, oldest first.
+    pub reports: Vec<u64>,
 }
 
 /// A saved VM.

@@ -62,6 +62,7 @@ pub(crate) fn sample() -> Saved {
             uart: [1, 2, 3, 4, 5, 6],
             console: b"hello".to_vec(),
             pages: vec![(BASE, 0, 0x0010_0000_8000_0001)],
+            reports: Vec::new(),
         },
         transcript: vec![Event {
             syndrome: 0xc11,
@@ -204,8 +205,8 @@ fn each_section_is_there_once_and_none_is_unknown() {
         assert!(SavedError::Double(section).to_string().contains(section.name()));
     }
     let mut more = slices.clone();
-    more.push((11, &[]));
-    assert_eq!(decode(&file_of(&more)), Err(SavedError::UnknownSection(11)));
+    more.push((12, &[]));
+    assert_eq!(decode(&file_of(&more)), Err(SavedError::UnknownSection(12)));
     let mut turned = slices;
     turned.reverse();
     assert_eq!(
@@ -365,4 +366,28 @@ fn bytes_with_a_right_digest_are_a_vm_or_refused_and_nothing_else_comes_of_them(
         }
     }
     assert!((1..3000).contains(&taken), "{taken}");
+}
+
+#[test]
+fn reports_that_wait_are_a_section_of_their_own_and_none_are_none() {
+    let mut vm = sample();
+    vm.board.reports = vec![BASE + 0x1001, BASE + 0x3003];
+    let file = encode(&vm).unwrap();
+    assert_eq!(decode(&file), Ok(vm.clone()));
+    let start = file.len() - 20;
+    assert_eq!(file[start - 16], 11);
+    // Not a report, one outside of memory, a bit that means nothing; and a count of nothing.
+    for (at, word, what) in [
+        (4, BASE + 0x1000, "report"),
+        (4, 0x1001, "report"),
+        (12, BASE + 0x3007, "report"),
+    ] {
+        let mut wrong = file.clone();
+        wrong[start + at..start + at + 8].copy_from_slice(&word.to_le_bytes());
+        redigest(&mut wrong);
+        let bad = decode(&wrong).unwrap_err().to_string();
+        assert!(bad.contains(what), "{bad}");
+    }
+    vm.board.reports.clear();
+    assert_eq!(encode(&vm).unwrap().len(), file.len() - 36);
 }

@@ -292,6 +292,10 @@ impl Checker {
             let help = Some("only `save` takes it".to_owned());
             self.problem(after.span(), "this route has no `after`".into(), help);
         }
+        if raw.failing.is_some() && route != Route::Patrol {
+            let help = Some("only `patrol` takes it".to_owned());
+            self.problem(raw.route.span(), "this route has no `failing`".into(), help);
+        }
         match route {
             Route::Hole => self.hole(raw),
             Route::Itself => self.by_itself(raw),
@@ -302,6 +306,9 @@ impl Checker {
             Route::HwPoisonEarly => Injection::Poison(Poison::AnnouncedMemoryFailure),
             Route::ReadOnly => Injection::ReadOnly,
             Route::Mend => Injection::Mend,
+            Route::Patrol => Injection::Patrol {
+                failing: raw.failing == Some(true),
+            },
             Route::SeaExit => Injection::HostAbort,
             Route::SError => self.serror(at, raw),
             Route::Registers => self.abort_by_registers(at, raw),

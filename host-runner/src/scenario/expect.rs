@@ -97,6 +97,7 @@ impl Checker {
         let cause = self.word(&raw.cause, "cause").unwrap_or(Cause::Synchronous);
         let (wanted, unwanted) = match cause {
             Cause::Deferred => (("disr", &raw.disr), ("esr", &raw.esr)),
+            Cause::Patrol => (("", &None), ("esr", &raw.esr)),
             Cause::Synchronous | Cause::SError => (("esr", &raw.esr), ("disr", &raw.disr)),
         };
         if let Some(value) = unwanted.1 {
@@ -111,7 +112,10 @@ impl Checker {
                 help,
             );
         }
-        if wanted.1.is_none() {
+        if let Some(value) = raw.disr.as_ref().filter(|_| cause == Cause::Patrol) {
+            self.problem(value.span(), "a report has no syndrome".into(), None);
+        }
+        if wanted.1.is_none() && cause != Cause::Patrol {
             self.problem(span, format!("the abort has no `{}`", wanted.0), None);
         }
         let syndrome = self.syndrome(wanted.1.as_ref());
@@ -119,7 +123,7 @@ impl Checker {
             let help = Some("only an SError that is taken may be deferred instead".to_owned());
             self.problem(value.span(), "`or_disr` does not fit this cause".into(), help);
         }
-        let usual = if cause == Cause::Synchronous {
+        let usual = if matches!(cause, Cause::Synchronous | Cause::Patrol) {
             Frame::Announced
         } else {
             Frame::None

@@ -97,6 +97,12 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("apart_fetch", &[]),
     ("apart_copyin", &[]),
     ("retired", &["load"]),
+    ("patrol_free", &[]),
+    ("patrol_own", &[]),
+    ("patrol_unused", &[]),
+    ("patrol", &[]),
+    ("patrol_text", &[]),
+    ("patrol_table", &[]),
 ];
 
 /// Those whose page to be poisoned has 2 MiB of memory of its own.

@@ -65,6 +65,7 @@ pub(super) struct RawInject {
     pub(super) skip: Option<Number>,
     pub(super) times: Option<Number>,
     pub(super) after: Option<Text>,
+    pub(super) failing: Option<bool>,
 }
 
 #[derive(Deserialize, Debug)]

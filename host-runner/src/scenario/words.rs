@@ -92,6 +92,8 @@ words! {
         SError = "serror",
         /// An SError that ESB found pending, read from DISR_EL1.
         Deferred = "deferred",
+        /// A patrol scrubber's report: nobody consumed it.
+        Patrol = "patrol",
     }
 }
 
@@ -184,6 +186,7 @@ pub(crate) enum Route {
     BusObjErrBare,
     ReadOnly,
     Mend,
+    Patrol,
     Save,
     /// KVM aborts the access without any help.
     Itself,
@@ -193,7 +196,7 @@ pub(crate) enum Route {
 impl Route {
     /// Whether it does something to the announced page.
     pub(crate) const fn needs_page(self) -> bool {
-        matches!(self, Self::Hole | Self::ReadOnly | Self::Itself)
+        matches!(self, Self::Hole | Self::ReadOnly | Self::Patrol | Self::Itself)
             || (self.needs_host() && !matches!(self, Self::Save))
     }
 
@@ -225,6 +228,7 @@ impl Word for Route {
         ("bus-objerr-bare", Self::BusObjErrBare),
         ("read-only", Self::ReadOnly),
         ("mend", Self::Mend),
+        ("patrol", Self::Patrol),
         ("save", Self::Save),
         ("self", Self::Itself),
         ("sea-exit", Self::SeaExit),

@@ -100,6 +100,8 @@ fn what_is_done_to_a_page_is_written_and_read_as_the_table_says() {
         (Injection::Save(When::Announced), [7, 0]),
         (Injection::Save(When::AbortGiven), [7, 1]),
         (Injection::Mend, [10, 0]),
+        (Injection::Patrol { failing: false }, [11, 0]),
+        (Injection::Patrol { failing: true }, [11, 1]),
         (Injection::Left, [8, 0]),
     ] {
         let step = Step { injection, ..HOLE };
@@ -261,7 +263,7 @@ fn a_plan_cut_anywhere_is_refused() {
 
 #[test]
 fn values_that_do_not_exist_are_refused_with_their_step() {
-    for (offset, value) in [(20, 8), (21, 3), (21, 11), (21, 0), (22, 2), (19, 0x10)] {
+    for (offset, value) in [(20, 8), (21, 3), (21, 12), (21, 0), (22, 2), (19, 0x10)] {
         let mut b = bytes();
         b[offset] = value;
         assert_eq!(

@@ -59,6 +59,11 @@ impl Window {
         }
     }
 
+    /// First byte, and first byte behind it.
+    pub(crate) const fn range(self) -> core::ops::Range<u64> {
+        self.base..self.base.saturating_add(self.bytes)
+    }
+
     /// Its length in bytes.
     pub(crate) const fn bytes(self) -> u64 {
         self.bytes

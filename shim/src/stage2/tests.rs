@@ -151,3 +151,25 @@ fn addresses_beyond_or_between_pages_are_refused() {
     assert_eq!(map.take_out(1 << 39), Err(MapError::BadAddress));
     assert_eq!(map.take_out(RAM + 8), Err(MapError::BadAddress));
 }
+
+#[test]
+fn what_is_lost_is_found_in_order_and_memory_that_is_sound_is_not() {
+    let (mut tables, mut log) = (pool(16), Log::default());
+    let mut map = Stage2::new(&mut tables, BASE, &mut log).unwrap();
+    map.map(RAM, 3 << 30, Memory::Normal).unwrap();
+    let end = RAM + (3 << 30);
+    assert_eq!(map.lost(RAM, end), None);
+    map.take_out(0x9000_5000).unwrap();
+    map.protect(RAM + 0x1000).unwrap();
+    map.remember_failing(end - 0x1000).unwrap();
+    let mut found = Vec::new();
+    let mut from = RAM;
+    while let Some(page) = map.lost(from, end) {
+        found.push(page);
+        from = page + 1;
+    }
+    assert_eq!(found, [RAM + 0x1000, 0x9000_5000, end - 0x1000]);
+    assert_eq!(map.lost(u64::MAX, u64::MAX), None);
+    assert_eq!(map.remember_failing(RAM + 8), Err(MapError::BadAddress));
+    assert!(walk(&tables, end - 0x1000).is_ok(), "it can be read still");
+}

@@ -6,6 +6,7 @@ use seawall_replay::IntermediateAddress;
 use seawall_replay::interpreter::Interpreter;
 use seawall_replay::plan::Plan;
 use seawall_replay::port::Announcement;
+use seawall_replay::reports::Report;
 use seawall_replay::transcript::{Event, What};
 
 use super::{Board, Cause, JOURNAL_LIMIT, event};
@@ -60,6 +61,7 @@ impl Board {
                 .iter()
                 .map(|(page, cause)| (page, cause.step, cause.announcement.to_word()))
                 .collect(),
+            reports: self.port.reports().to_vec(),
         }
     }
 
@@ -80,8 +82,12 @@ impl Board {
     ) -> Result<Self, String> {
         let from = &saved.board;
         let address = IntermediateAddress(from.journal_address);
-        let port = Interpreter::resumed(plan, &from.counts, address)
+        let mut port = Interpreter::resumed(plan, &from.counts, address)
             .ok_or("the file is of a plan with another count of steps")?;
+        let reports = from.reports.iter().filter_map(|word| Report::from_word(*word));
+        if !reports.map(|report| port.report(report)).all(|has_room| has_room) {
+            return Err("more reports wait than there is room for".into());
+        }
         if from.console.len() > limits.console_bytes {
             return Err("the console is longer than it may be".into());
         }

@@ -5,9 +5,9 @@ use seawall_replay::IntermediateAddress;
 use seawall_replay::plan::Step;
 use seawall_replay::port::Window;
 
-const MEMORY: Range<u64> = 0x8000_0000..0x8400_0000;
+pub(super) const MEMORY: Range<u64> = 0x8000_0000..0x8400_0000;
 
-fn board(injection: Injection) -> Board {
+pub(super) fn board(injection: Injection) -> Board {
     let step = Step {
         task: None,
         number: 1,
@@ -24,7 +24,7 @@ fn board(injection: Injection) -> Board {
     Board::new(MEMORY, Plan::new(&[step]).unwrap(), &limits)
 }
 
-fn word(page: u64, number: u16) -> u64 {
+pub(super) fn word(page: u64, number: u16) -> u64 {
     Announcement {
         task: 7,
         number,
@@ -359,7 +359,7 @@ fn an_abort_that_the_host_took_is_noted_when_it_comes_with_the_page_it_is_for() 
 }
 
 /// A board as it would be after a restore.
-fn restored(board: &Board, plan: Plan) -> Result<Board, String> {
+pub(super) fn restored(board: &Board, plan: Plan) -> Result<Board, String> {
     let (transcript, events_lost) = board.transcript();
     let saved = crate::saved::Saved {
         board: board.to_saved(),

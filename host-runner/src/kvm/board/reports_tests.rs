@@ -1,0 +1,92 @@
+//! Pages that the guest is told of, and asks for.
+
+use super::tests::{MEMORY, board, restored, word};
+use super::*;
+
+const PATROL: u64 = PORT + 0x60;
+const LOST_FROM: u64 = PORT + 0x68;
+const LOST: u64 = PORT + 0x70;
+
+fn report(board: &mut Board, page: u64) -> Answer {
+    let answer = board.write(PORT + 0x20, 8, word(page, 1));
+    if let Answer::Report(cause, failing) = answer {
+        board.reported(cause, failing);
+    }
+    answer
+}
+
+#[test]
+fn what_was_reported_is_read_once_in_order() {
+    for (failing, bits) in [(false, 1), (true, 3)] {
+        let mut board = board(Injection::Patrol { failing });
+        for page in [0x8000_5000, 0x8000_1000] {
+            assert!(matches!(report(&mut board, page), Answer::Report(_, told) if told == failing));
+        }
+        assert_eq!(report(&mut board, 0x8400_0000), Answer::Done, "that is no memory");
+        let read: Vec<_> = (0..3).map(|_| board.read(PATROL, 8)).collect();
+        assert_eq!(
+            read,
+            [Some(0x8000_5000 | bits), Some(0x8000_1000 | bits), Some(0)]
+        );
+    }
+}
+
+#[test]
+fn pages_that_are_out_are_found_in_order_and_none_beyond() {
+    let mut board = board(Injection::Patrol { failing: false });
+    for page in [0x8000_5000, 0x83ff_f000, 0x8000_1000] {
+        assert!(matches!(report(&mut board, page), Answer::Report(..)));
+    }
+    let mut find = |from: u64| {
+        assert_eq!(board.write(LOST_FROM, 8, from), Answer::Done);
+        board.read(LOST, 8)
+    };
+    for (from, found) in [
+        (0, 0x8000_1001),
+        (0x8000_1000, 0x8000_1001),
+        (0x8000_1001, 0x8000_5001),
+        (0x8000_5001, 0x83ff_f001),
+        (0x83ff_f001, 0),
+        (u64::MAX, 0),
+    ] {
+        assert_eq!(find(from), Some(found), "{from:#x}");
+    }
+}
+
+#[test]
+fn more_than_there_is_room_for_is_refused_and_said() {
+    let step = Injection::Patrol { failing: false };
+    let plan = plan_of(step);
+    let mut board = Board::new(MEMORY, plan, &Limits::default());
+    for page in 0..65 {
+        assert!(matches!(
+            report(&mut board, 0x8000_0000 + page * 0x1000),
+            Answer::Report(..)
+        ));
+    }
+    let mut again = restored(&board, plan).unwrap();
+    assert_eq!(again.to_saved(), board.to_saved());
+    assert_eq!(
+        again.read(PATROL, 8),
+        Some(0x8000_0001),
+        "what waits goes on waiting"
+    );
+    let refused = board
+        .into_remains()
+        .events
+        .into_iter()
+        .filter(|event| event.what == What::Refused);
+    assert_eq!(refused.map(|event| event.ipa).collect::<Vec<_>>(), [0x8004_0000]);
+}
+
+fn plan_of(injection: Injection) -> Plan {
+    let step = seawall_replay::plan::Step {
+        task: None,
+        number: 1,
+        window: port::Window::Checkpoint,
+        skip: 0,
+        times: 0,
+        injection,
+    };
+    Plan::new(&[step]).unwrap()
+}
