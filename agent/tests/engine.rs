@@ -319,6 +319,7 @@ fn abort_in_the_kernel_outside_a_copy_halts() {
         DATA_EL1 | 0x10,
         DATA_EL1 | 0b11 << 11 | 0x10,
         DATA_EL1 | 0x15,
+        DATA_EL1 | 0x18,
         0x8600_0010,
         DATA_EL1 | 1 << 10 | 0x10,
     ] {

@@ -213,6 +213,12 @@ impl What {
     }
 }
 
+/// The name of a program's own notes, with the zero that ends it.
+pub const NOTE_NAME: &[u8] = b"Seawall\0";
+/// The type of the note by which a program says what is to become of it when it meets a memory error, as the boot
+/// arguments say it.
+pub const NOTE_POLICY: u32 = 1;
+
 /// Where programs live: everything outside of this range is refused by the loader.
 pub const PROGRAM_FLOOR: u64 = 0x1_0000;
 /// First address above what a program's segments may use.

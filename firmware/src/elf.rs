@@ -7,9 +7,9 @@
 //!
 //! A program may bring its own [policy](crate::policy) in a note. Notes of other names or types are somebody else's.
 
-use crate::calls::{PROGRAM_CEILING, PROGRAM_FLOOR};
+use crate::calls::{NOTE_NAME, NOTE_POLICY, PROGRAM_CEILING, PROGRAM_FLOOR};
 use crate::native;
-use crate::policy::{NOTE_NAME, NOTE_POLICY, Policy};
+use crate::policy::Policy;
 
 /// More loadable segments than this are refused.
 pub const MAX_SEGMENTS: usize = 8;

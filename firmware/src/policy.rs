@@ -7,13 +7,8 @@
 //! A task that has registered a handler is asked first. `signal+` before a policy says so aloud, `nosignal+` says that
 //! its handler is not asked.
 //!
-//! A program brings a policy of its own in an ELF note ([`NOTE_NAME`], [`NOTE_POLICY`]); one that is named in the boot
-//! arguments stands instead of it, as a whole. Where neither says anything it is `kill`.
-
-/// The name of the program's notes, with the zero that ends it.
-pub const NOTE_NAME: &[u8] = b"Seawall\0";
-/// The type of the note that holds a policy, as text.
-pub const NOTE_POLICY: u32 = 1;
+//! A program brings a policy of its own in an ELF note ([`NOTE_POLICY`](crate::calls::NOTE_POLICY)); one that is named
+//! in the boot arguments stands instead of it, as a whole. Where neither says anything it is `kill`.
 
 /// What becomes of the task itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

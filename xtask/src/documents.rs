@@ -5,6 +5,7 @@
 //! in backticks is a test, a scenario's file, a lint of the workspace, a linker script with assertions, or a command of
 //! this xtask.
 
+mod cells;
 mod external_aborts;
 mod house;
 mod tree;

@@ -15,8 +15,7 @@ use core::panic::PanicInfo;
 pub mod measure;
 
 use seawall_firmware::calls;
-pub use seawall_firmware::calls::What;
-pub use seawall_firmware::policy::{NOTE_NAME, NOTE_POLICY};
+pub use seawall_firmware::calls::{NOTE_NAME, NOTE_POLICY, What};
 
 // INPUTS: x0 = slot, x1 = 1 when there is a replay port; SP = the stack. ENDING: exits with what program_main returns.
 global_asm!(
