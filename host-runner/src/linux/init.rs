@@ -9,10 +9,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::time::Duration;
 
 use super::orders::{self, Orders};
 use super::told::MARK;
 use super::{measure, touch};
+
+/// A process that has not ended by then waits for what never comes. Idle time costs nothing: it is the machine's own.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The serial line; each line is out before anything else happens.
 pub(super) struct Line(File);
@@ -75,8 +79,17 @@ fn serve(line: &mut Line) -> io::Result<()> {
     }
     let orders = Orders::decode(&what).ok_or_else(|| io::Error::other(format!("no orders: {what:?}")))?;
     told_of_signals();
-    let child = in_child(|| touch::as_ordered(orders))?;
-    line.say(&child.to_string());
+    let ended = match in_child_for(PATIENCE, || touch::as_ordered(orders))? {
+        Ok(child) => child.to_string(),
+        Err(child) => {
+            let place = std::fs::read_to_string(format!("/proc/{child}/wchan")).unwrap_or_default();
+            format!(
+                "has not ended after {} s, and waits in {place}",
+                PATIENCE.as_secs()
+            )
+        }
+    };
+    line.say(&ended);
     Ok(())
 }
 
@@ -108,8 +121,31 @@ impl std::fmt::Display for Child {
     }
 }
 
-/// Runs `what` in a child to its end. Its result is the exit code: zero, or the number of the error.
+/// Runs `what` in a child to its end.
 pub(super) fn in_child(what: impl FnOnce() -> io::Result<()>) -> io::Result<Child> {
+    wait_for(start(what)?)
+}
+
+/// The same, for so long at most; the child's number where it has not ended by then.
+fn in_child_for(
+    patience: Duration,
+    what: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Result<Child, libc::pid_t>> {
+    const TURN: Duration = Duration::from_millis(10);
+    let child = start(what)?;
+    let mut waited = Duration::ZERO;
+    while waited < patience {
+        if let Some(ended) = ended(child, libc::WNOHANG)? {
+            return Ok(Ok(ended));
+        }
+        std::thread::sleep(TURN);
+        waited += TURN;
+    }
+    Ok(Err(child))
+}
+
+/// Starts a child for `what`, whose result is its exit code: zero, or the number of the error.
+fn start(what: impl FnOnce() -> io::Result<()>) -> io::Result<libc::pid_t> {
     let child = fork()?;
     if child == 0 {
         let code = match what() {
@@ -118,7 +154,7 @@ pub(super) fn in_child(what: impl FnOnce() -> io::Result<()>) -> io::Result<Chil
         };
         exit(code);
     }
-    wait_for(child)
+    Ok(child)
 }
 
 /// Zero in the child, the child's number in the parent.
@@ -138,14 +174,17 @@ pub(super) fn exit(code: libc::c_int) -> ! {
 
 /// Waits for this child's end.
 pub(super) fn wait_for(child: libc::pid_t) -> io::Result<Child> {
+    ended(child, 0)?.ok_or_else(|| io::Error::other("a child neither ended nor went on"))
+}
+
+/// How this child ended, if it has.
+fn ended(child: libc::pid_t, options: libc::c_int) -> io::Result<Option<Child>> {
     let mut status = 0;
     // SAFETY: the status is an integer that lives through the call.
-    if unsafe { libc::waitpid(child, &raw mut status, 0) } != child {
-        return Err(io::Error::last_os_error());
+    match unsafe { libc::waitpid(child, &raw mut status, options) } {
+        0 => Ok(None),
+        -1 => Err(io::Error::last_os_error()),
+        _ if libc::WIFSIGNALED(status) => Ok(Some(Child::Signalled(libc::WTERMSIG(status)))),
+        _ => Ok(Some(Child::Exited(libc::WEXITSTATUS(status)))),
     }
-    Ok(if libc::WIFSIGNALED(status) {
-        Child::Signalled(libc::WTERMSIG(status))
-    } else {
-        Child::Exited(libc::WEXITSTATUS(status))
-    })
 }

@@ -63,6 +63,7 @@ impl Told {
             } else if [PANIC, OOPS, SERROR, SIGNAL]
                 .iter()
                 .any(|words| text.contains(words))
+                || is_kernels_place(text)
             {
                 panicked |= text.contains(PANIC);
                 oopsed |= text.contains(OOPS);
@@ -100,6 +101,12 @@ fn outcome(panicked: bool, oopsed: bool, ended: Option<&str>) -> Result<LinuxOut
     }
 }
 
+/// Where the kernel itself was, by its symbol: `pc : __arch_copy_from_user+0x180/0x240`.
+fn is_kernels_place(text: &str) -> bool {
+    text.strip_prefix("pc : ")
+        .is_some_and(|place| place.contains('+'))
+}
+
 fn measure(figure: &str) -> Option<(String, u64)> {
     let (name, value) = figure.split_once(' ')?;
     Some((name.to_owned(), value.parse().ok()?))
@@ -127,6 +134,7 @@ mod tests {
         [    0.678793] CPU: 0 UID: 0 PID: 93 Comm: init Tainted: G   M\n\
         [    0.678943] Kernel panic - not syncing: Asynchronous SError Interrupt\n";
     const OOPS_CONSOLE: &str = "[    0.68] Internal error: synchronous external abort: 0000000096000010 [#1]  SMP\n\
+        [    0.68] pc : __arch_copy_from_user+0x180/0x240\n\
         seawall-linux: signal 11\n\
         seawall-linux: done\n";
 
@@ -148,6 +156,16 @@ mod tests {
     fn a_kernel_that_faults_and_goes_on_is_told_from_one_that_stops() {
         let told = by(OOPS_CONSOLE);
         assert_eq!((told.outcome, told.done), (Ok(LinuxOutcome::Oops), true));
+        assert_eq!(told.lines[1], "pc : __arch_copy_from_user+0x180/0x240");
+        let hung = by(
+            "Internal error: x\nseawall-linux: has not ended after 10 s, and waits in 0\nseawall-linux: done\n",
+        );
+        assert_eq!(hung.outcome, Ok(LinuxOutcome::Oops));
+        assert!(
+            by("seawall-linux: has not ended after 10 s, and waits in 0\n")
+                .outcome
+                .is_err()
+        );
         let stops = format!(
             "{OOPS_CONSOLE}[ 0.7] Kernel panic - not syncing: synchronous external abort: Fatal exception\n"
         );

@@ -47,7 +47,10 @@ pub(super) fn as_ordered(orders: Orders) -> io::Result<()> {
     let frame = Pagemap::open()?.physical(page.address as usize)?;
     let announcement = orders.announcement(frame).to_word();
     let register = usize::try_from(orders.window.register().offset()).map_err(io::Error::other)?;
-    port.store(register, announcement);
+    match orders.does {
+        Does::Call => port.store_by_kernel(register, announcement)?,
+        _ => port.store(register, announcement),
+    }
     let done = touch(orders.does, &page, &pipe);
     if let Some(sharer) = sharer {
         // SAFETY: a signal to a child of this process's own.
@@ -65,7 +68,7 @@ pub(super) fn unhandled() {
 
 fn touch(does: Does, page: &Mapped, pipe: &Pipe) -> io::Result<()> {
     let is_whole = match does {
-        Does::Run => {
+        Does::Run | Does::Call => {
             (0..TURNS).fold(0, |sum, turn| std::hint::black_box(sum + turn)) == TURNS * (TURNS - 1) / 2
         }
         Does::Load => page.load(0x40) == PATTERN,
@@ -178,6 +181,19 @@ impl Mapped {
     pub(super) fn store(&self, offset: usize, word: u64) {
         // SAFETY: aligned and inside of the mapping. What hardware makes of it is the purpose.
         unsafe { self.word(offset).write_volatile(word) }
+    }
+
+    /// One store of eight bytes by the kernel, to what it takes for this process's memory [Linux `kernel/sys.c`,
+    /// `prctl_get_tid_address`: `put_user`]. The value is one that the kernel keeps for a process and looks at when it ends:
+    /// it is taken back.
+    fn store_by_kernel(&self, offset: usize, word: u64) -> io::Result<()> {
+        // SAFETY: both calls keep or take back a number; nothing is stored by it, as there is one thread.
+        unsafe { libc::syscall(libc::SYS_set_tid_address, word) };
+        // SAFETY: eight bytes inside of the mapping.
+        let done = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, self.word(offset)) };
+        // SAFETY: as above.
+        unsafe { libc::syscall(libc::SYS_set_tid_address, 0_u64) };
+        check(done == 0)
     }
 
     /// One load of eight bytes.

@@ -29,6 +29,8 @@ pub enum Does {
     CopyOnWrite,
     /// It waits on a futex in the page.
     Futex,
+    /// It has the kernel announce, by a store to user memory in the midst of a call: what is pended then meets the kernel.
+    Call,
 }
 
 impl Word for Does {
@@ -41,6 +43,7 @@ impl Word for Does {
         ("copy-out", Self::CopyOut),
         ("copy-on-write", Self::CopyOnWrite),
         ("futex", Self::Futex),
+        ("call", Self::Call),
     ];
 }
 
@@ -109,7 +112,7 @@ pub struct ExpectedLinux {
 }
 
 impl Checker {
-    /// Linux announces what it does by a store from EL0, once, and has a page of plain memory to touch.
+    /// Linux announces what it does by a store, once, and has a page of plain memory to touch.
     pub(super) fn linux(
         &mut self,
         raw: Spanned<RawLinux>,
@@ -120,7 +123,7 @@ impl Checker {
         let raw = raw.into_inner();
         let does = self.word(&raw.does, "thing for Linux to do");
         let outcome = self.word(&raw.outcome, "result in Linux");
-        self.fits(&span, injections, platforms);
+        self.fits(&span, does, injections, platforms);
         Some(ExpectedLinux {
             does: does?,
             outcome: outcome?,
@@ -128,16 +131,29 @@ impl Checker {
         })
     }
 
-    fn fits(&mut self, span: &Range<usize>, injections: &[Inject], platforms: &[Platform]) {
+    fn fits(
+        &mut self,
+        span: &Range<usize>,
+        does: Option<Does>,
+        injections: &[Inject],
+        platforms: &[Platform],
+    ) {
         if !platforms.contains(&Platform::Qemu) {
             let message = "Linux is compared on the backend qemu alone, and this scenario is not for it";
             self.problem(span.clone(), message.into(), None);
         }
-        let announced =
-            |inject: &Inject| matches!(inject.at, Window::Checkpoint | Window::User) && inject.skip == 0;
+        let windows: &[Window] = match does {
+            Some(Does::Call) => &[Window::Copy, Window::Kernel],
+            _ => &[Window::Checkpoint, Window::User],
+        };
+        let announced = |inject: &Inject| windows.contains(&inject.at) && inject.skip == 0;
         if !matches!(injections, [only] if announced(only)) {
-            let message = "Linux announces one thing, from EL0: this scenario wants something else";
-            let help = "one injection at `checkpoint` or `user`, without `skip`".to_owned();
+            let message = "Linux announces one thing, once, and not in this window";
+            let words: Vec<_> = windows
+                .iter()
+                .map(|window| format!("`{}`", word(*window)))
+                .collect();
+            let help = format!("one injection at {}, without `skip`", words.join(" or "));
             self.problem(span.clone(), message.into(), Some(help));
         }
     }
@@ -173,12 +189,12 @@ mod tests {
             (
                 "route = \"hole\"",
                 "route = \"hole\"\nskip = 1",
-                "wants something else",
+                "Linux announces one thing",
             ),
             (
                 "checkpoint = 1",
                 "at = \"border\"\ncheckpoint = 1",
-                "wants something else",
+                "Linux announces one thing",
             ),
             (
                 "[guest]",
