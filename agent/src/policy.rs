@@ -88,7 +88,7 @@ impl Case {
     /// the instruction again meets the same poison again, for ever. Where the page is not healed, and where the kernel
     /// does not count such runs ([`Kernel::runs_again`](crate::Kernel::runs_again)), it is no milder than recoverable.
     /// An SError in restartable state has no such loop, and carries on.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn effective_severity(&self) -> Severity {
         match (self.cause, self.severity) {
@@ -99,7 +99,7 @@ impl Case {
 
     /// Whether the charged task's handler can be told: there is one, it is not what was interrupted, and the state that
     /// it would go back to is exact. With a table of the task's own lost its handler would meet the same poison.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn can_signal(&self) -> bool {
         matches!(self.handler, Handler::Ready)
@@ -131,7 +131,7 @@ pub trait Policy {
 ///   barriers the kernel's own state is in doubt: halt.
 /// - A task's that has a handler, if the state is precise: signal.
 /// - Any other of a task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
-#[inline]
+#[inline(always)]
 pub fn floor(case: &Case) -> Decision {
     match (case.effective_severity(), case.origin) {
         (Severity::Corrected | Severity::Restartable, _) => Decision::CarryOn,
@@ -152,7 +152,7 @@ pub fn floor(case: &Case) -> Decision {
 
 /// Makes a wish into what will be done: not milder than `floor`, and possible. A page is healed only where it can be, a
 /// copy can only fail where there is one, only a handler that is there is told, and only a charged task can be ended.
-#[inline]
+#[inline(always)]
 pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
     let raised = wish.max(floor);
     match (raised, case.origin) {
@@ -172,7 +172,7 @@ pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
 pub struct ByRule;
 
 impl Policy for ByRule {
-    #[inline]
+    #[inline(always)]
     fn decide(&self, case: &Case, floor: Decision) -> Decision {
         match floor {
             // Whatever the task's owner asked for, nothing has happened to it, or what it asked for itself.

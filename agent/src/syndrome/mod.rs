@@ -64,6 +64,21 @@ impl Esr {
         }
     }
 
+    /// The abort from a lower Exception level that the access itself met (code 0x10), in recoverable state (`SET` is UER,
+    /// or there is no FEAT_RAS), with a valid FAR; `None` for all else, and for other aborts. Four fields in one look.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn plain_abort(self) -> Option<Abort> {
+        // EC bits 31:26 but for bit 28, which tells 0x24 from 0x20; SET 12:11, FnV 10, FSC 5:0.
+        const FIELDS: u64 = 0xec00_1c3f;
+        const PLAIN: u64 = 0x8000_0010;
+        match (self.0 & FIELDS, small(self.0, 28, 1)) {
+            (PLAIN, 0) => Some(Abort::new(AbortKind::Instruction, true, self.0)),
+            (PLAIN, _) => Some(Abort::new(AbortKind::Data, true, self.0)),
+            _ => None,
+        }
+    }
+
     /// The SError that this is; `None` for every other class.
     #[inline]
     #[must_use]

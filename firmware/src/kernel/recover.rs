@@ -32,7 +32,16 @@ impl Guest {
     /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
     #[inline(always)]
     pub(crate) fn exception(&mut self, taken: &Snapshot) -> *mut Frame {
-        let outcome = self.handle(taken);
+        match self.handle_plain(taken) {
+            Some(outcome) => self.after(taken, Some(outcome)),
+            None => self.exception_seldom(taken),
+        }
+    }
+
+    /// The same, for all but the abort that comes most often.
+    #[inline(never)]
+    fn exception_seldom(&mut self, taken: &Snapshot) -> *mut Frame {
+        let outcome = self.handle_seldom(taken);
         self.after(taken, outcome)
     }
 
@@ -128,26 +137,32 @@ impl Guest {
         let _ = self.handle_seldom(taken);
     }
 
-    /// The same as [`Self::handle`], which stands in line where an abort costs most and is called from elsewhere.
+    /// Any error; `None` when it is none.
     #[inline(never)]
     fn handle_seldom(&mut self, taken: &Snapshot) -> Option<Outcome> {
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         self.kernel.handling.disr = taken.disr;
         self.kernel.stop_in_handler();
-        let outcome = self.handle(taken);
+        let mut judged = engine::judge(taken, &self.kernel, &ByRule);
+        let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
+        self.kernel.handling.esr = 0;
         self.kernel.handling.disr = 0;
         outcome
     }
 
+    /// What stands in line where an abort costs most.
     #[inline(always)]
-    fn handle(&mut self, taken: &Snapshot) -> Option<Outcome> {
-        // By reference: a verdict is large, and taking it out of the option would copy it.
+    fn handle_plain(&mut self, taken: &Snapshot) -> Option<Outcome> {
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
-        let mut judged = engine::judge(taken, &self.kernel, &ByRule);
-        let Some(verdict) = judged.as_mut() else {
-            self.kernel.handling.esr = 0;
-            return None;
-        };
+        let mut judged = engine::judge_plain(taken, &self.kernel, &ByRule);
+        // By reference: a verdict is large, and taking it out of the option would copy it.
+        let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
+        self.kernel.handling.esr = 0;
+        outcome
+    }
+
+    #[inline(always)]
+    fn carry_out(&mut self, verdict: &mut Verdict, taken: &Snapshot) -> Outcome {
         self.kernel.entered = taken.entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
         let outcome = engine::apply(
@@ -158,8 +173,7 @@ impl Guest {
             &mut self.journal,
         );
         self.kernel.say_later(verdict);
-        self.kernel.handling.esr = 0;
-        Some(outcome)
+        outcome
     }
 }
 

@@ -1,0 +1,132 @@
+//! The sooner judgement of the abort that comes most often: it says what the other says, or leaves it to that.
+
+mod mock;
+
+use seawall_agent::engine::{self, Cause, Level, Snapshot};
+use seawall_agent::{ByRule, FrameNumber, FrameOwner, Handler, Rule, Running, Strict, TaskId};
+
+use mock::Mock;
+
+const TASK: TaskId = TaskId(3);
+const FAR: u64 = 0x5000_0800;
+const FRAME: FrameNumber = FrameNumber(0x4_8000);
+
+fn kernel(running: Running, owner: FrameOwner) -> Mock {
+    let mut kernel = Mock::new(running);
+    kernel.pages.insert((TASK, FAR >> 12), FRAME);
+    kernel.owners.insert(FRAME, owner);
+    kernel
+}
+
+fn snapshot(cause: Cause, from: Level, esr: u64, pfar: Option<u64>) -> Snapshot {
+    Snapshot {
+        cause,
+        from,
+        esr,
+        far: FAR,
+        elr: 0x1_0000,
+        spsr: 0,
+        disr: 0,
+        pfar,
+        ras: true,
+        entered: 0,
+        time: 0,
+    }
+}
+
+/// Class, SET 12:11, FnV 10 and FSC 5:0 [Arm ARM D24.2.45], each with its neighbours; and fields that change nothing.
+fn syndromes() -> impl Iterator<Item = u64> {
+    let classes = [0x15, 0x20, 0x21, 0x22, 0x24, 0x25, 0x26, 0x2f, 0x3c];
+    let states = [0_u64, 1, 2, 3];
+    let codes = [0x07, 0x0f, 0x10, 0x11, 0x13, 0x14, 0x17, 0x18, 0x1f, 0x30, 0x35];
+    let others = [0, 1 << 6, 1 << 8, 1 << 9, 1 << 14, 1 << 24, 0x3 << 16];
+    classes.into_iter().flat_map(move |class| {
+        states.into_iter().flat_map(move |set| {
+            [0, 1_u64 << 10].into_iter().flat_map(move |fnv| {
+                codes.into_iter().flat_map(move |code: u64| {
+                    others
+                        .into_iter()
+                        .map(move |other| class << 26 | 1 << 25 | set << 11 | fnv | code | other)
+                })
+            })
+        })
+    })
+}
+
+/// What the manual's fields make of one that is judged sooner: a data or instruction abort from a lower Exception level
+/// (0x24, 0x20), not on a walk (0x10), recoverable (SET = 0b00), with a valid FAR (FnV = 0).
+fn is_plain(esr: u64) -> bool {
+    matches!(esr >> 26 & 0x3f, 0x20 | 0x24)
+        && esr & 0x3f == 0x10
+        && esr >> 11 & 0b11 == 0
+        && esr >> 10 & 1 == 0
+}
+
+#[test]
+fn what_is_judged_sooner_is_judged_as_ever_and_all_else_is_left() {
+    let owners = [
+        FrameOwner::Task(TASK),
+        FrameOwner::Task(TaskId(4)),
+        FrameOwner::PageTable(TASK),
+        FrameOwner::Shared,
+        FrameOwner::Kernel,
+        FrameOwner::Free,
+        FrameOwner::Retired,
+        FrameOwner::NotRam,
+    ];
+    let mut sooner = 0;
+    for owner in owners {
+        for running in [Running::Task(TASK), Running::Task(TaskId(4)), Running::Idle] {
+            let kernel = kernel(running, owner);
+            for from in [Level::El0, Level::El1] {
+                for cause in [Cause::Synchronous, Cause::SError, Cause::Deferred] {
+                    for esr in syndromes() {
+                        let taken = snapshot(cause, from, esr, Some(0x4_8000_0000));
+                        let expected = is_plain(esr)
+                            && (cause, from) == (Cause::Synchronous, Level::El0)
+                            && running == Running::Task(TASK)
+                            && owner == FrameOwner::Task(TASK);
+                        let verdict = engine::judge_plain(&taken, &kernel, &ByRule);
+                        assert_eq!(verdict.is_some(), expected, "{esr:#x} {owner:?} {taken:?}");
+                        if verdict.is_some() {
+                            assert_eq!(verdict, engine::judge(&taken, &kernel, &ByRule), "{esr:#x}");
+                            sooner += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // Two classes, and each field that changes nothing.
+    assert_eq!(sooner, 2 * 7);
+}
+
+#[test]
+fn rules_handlers_pages_that_can_be_had_again_and_policies_count_as_ever() {
+    for rule in [
+        Rule::Kill,
+        Rule::Isolate,
+        Rule::Restart { left: 0 },
+        Rule::Restart { left: 1 },
+    ] {
+        for handler in [Handler::Absent, Handler::Ready, Handler::Busy] {
+            for clean in [false, true] {
+                for pfar in [None, Some(0x4_8000_0000)] {
+                    let mut kernel = kernel(Running::Task(TASK), FrameOwner::Task(TASK));
+                    kernel.rule = rule;
+                    kernel.handler = handler;
+                    if clean {
+                        kernel.clean.insert((TASK, FAR >> 12));
+                    }
+                    // ISV = 0 and PFV = 1: PFAR counts where there is one.
+                    let taken = snapshot(Cause::Synchronous, Level::El0, 0x9200_4010, pfar);
+                    let verdict = engine::judge_plain(&taken, &kernel, &ByRule);
+                    assert!(verdict.is_some());
+                    assert_eq!(verdict, engine::judge(&taken, &kernel, &ByRule));
+                    let strict = engine::judge_plain(&taken, &kernel, &Strict);
+                    assert_eq!(strict, engine::judge(&taken, &kernel, &Strict));
+                }
+            }
+        }
+    }
+}
