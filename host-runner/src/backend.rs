@@ -7,6 +7,7 @@ use seawall_replay::plan::Plan;
 use seawall_replay::transcript::Event;
 
 use crate::saved::{Saved, ScenarioId};
+use crate::scenario::Cpu;
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct VmOptions {
     pub ease: bool,
     /// The guest begins at EL2: KVM has to nest.
     pub el2: bool,
+    /// The CPU that QEMU is to emulate under the shim, where not the newest that it has.
+    pub cpu: Option<Cpu>,
 }
 
 /// Bounds that no guest can pass.

@@ -77,8 +77,11 @@ enum Command {
     Boots,
     /// Boot the bare guest on bad input: it must end soon, and say why
     BadInput,
-    /// Make decode, attribution, kill and retire do nothing, one at a time: scenarios must fail
-    Mutants,
+    /// Make steps of recovery and its barriers do nothing, one at a time: scenarios must fail
+    Mutants {
+        /// Those whose name contains one of these alone
+        names: Vec<String>,
+    },
     /// Fuzz what takes bytes of a guest, a file or a host
     Fuzz {
         /// These targets alone
@@ -137,7 +140,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Test { kernel, quick } => suite::run(&workspace, kernel.kernel.as_deref(), *quick),
         Command::Boots => boots::run(&workspace),
         Command::BadInput => bad_input::run(&workspace),
-        Command::Mutants => mutants::run(&workspace),
+        Command::Mutants { names } => mutants::run(&workspace, names),
         Command::Fuzz {
             targets,
             seconds,

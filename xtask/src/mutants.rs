@@ -3,6 +3,7 @@
 //! A scenario proves something only if it fails once the code under it is gone. A copy of the workspace is changed, the
 //! guest is built from it, and scenarios that pass with the copy as it was are run with it on every backend.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ struct Mutant {
     scenario: &'static str,
 }
 
-const MUTANTS: [Mutant; 6] = [
+const MUTANTS: [Mutant; 11] = [
     Mutant {
         name: "decode: no exception is an abort",
         file: "agent/src/syndrome/mod.rs",
@@ -69,6 +70,41 @@ const MUTANTS: [Mutant; 6] = [
         to: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n    if physical != u64::MAX {\n        return TakenOut::Done;\n    }\n",
         scenario: "retired",
     },
+    Mutant {
+        name: "border: no ESB at the entry from a call",
+        file: "firmware/src/arch/entry.rs",
+        from: "    if RAS && registers::synchronise_errors() != 0 && !guest.border() {\n",
+        to: "    if RAS && core::hint::black_box(0_u64) != 0 && !guest.border() {\n",
+        scenario: "border-ueu",
+    },
+    Mutant {
+        name: "border: no ESB at an interrupt's entry",
+        file: "firmware/src/arch/entry.rs",
+        from: "    if guest.kernel.ras && registers::synchronise_errors() != 0 && !guest.border() {\n",
+        to: "    if guest.kernel.ras && core::hint::black_box(0_u64) != 0 && !guest.border() {\n",
+        scenario: "interrupt-ueu",
+    },
+    Mutant {
+        name: "border: no ESB on the way out",
+        file: "firmware/src/kernel/schedule.rs",
+        from: "        } else if registers::synchronise_errors() != 0 {\n            self.kernel_border();\n",
+        to: "        } else if core::hint::black_box(0_u64) != 0 {\n            self.kernel_border();\n",
+        scenario: "kernel-border-ueu",
+    },
+    Mutant {
+        name: "copy: no ESB before it",
+        file: "firmware/src/kernel/copies.rs",
+        from: "            self.synchronise();\n",
+        to: "",
+        scenario: "copy-before",
+    },
+    Mutant {
+        name: "copy: no ESB behind it",
+        file: "firmware/src/kernel/copies.rs",
+        from: "                registers::synchronise_errors()\n",
+        to: "                0\n",
+        scenario: "copy-ueu",
+    },
 ];
 
 /// What the guest is built from.
@@ -85,18 +121,32 @@ const COPIED: [&str; 10] = [
     ".cargo",
 ];
 
-pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
-    let tally = try_all(workspace, workspace.artefact("lab-kernel.Image").exists())?;
+pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<ExitCode> {
+    let chosen: Vec<&Mutant> = MUTANTS
+        .iter()
+        .filter(|mutant| names.is_empty() || names.iter().any(|name| mutant.name.contains(name)))
+        .collect();
+    ensure!(!chosen.is_empty(), "no mutant's name contains any of {names:?}");
+    let tally = try_these(
+        workspace,
+        workspace.artefact("lab-kernel.Image").exists(),
+        &chosen,
+    )?;
     println!("{tally}");
     Ok(ExitCode::from(u8::from(tally.failed > 0)))
 }
 
 /// Builds and runs each mutant, after the copy as it is.
 pub(crate) fn try_all(workspace: &Workspace, has_lab: bool) -> Result<Tally> {
+    try_these(workspace, has_lab, &MUTANTS.iter().collect::<Vec<_>>())
+}
+
+fn try_these(workspace: &Workspace, has_lab: bool, mutants: &[&Mutant]) -> Result<Tally> {
     let copy = Copy::of(workspace)?;
     let backends: &[&str] = if has_lab { &["qemu", "lab"] } else { &["qemu"] };
     let image = copy.build()?;
-    for scenario in ["restart", "serror-uer", "retired"] {
+    let scenarios: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.scenario).collect();
+    for scenario in scenarios {
         for backend in backends {
             let passed = passes(workspace, &image, scenario, backend)?;
             ensure!(
@@ -106,7 +156,7 @@ pub(crate) fn try_all(workspace: &Workspace, has_lab: bool) -> Result<Tally> {
         }
     }
     let mut tally = Tally::default();
-    for mutant in &MUTANTS {
+    for mutant in mutants {
         let original = copy.change(mutant)?;
         let image = copy.build();
         copy.restore(mutant, &original)?;
@@ -121,13 +171,13 @@ pub(crate) fn try_all(workspace: &Workspace, has_lab: bool) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Whether the scenarios of that name pass with that guest.
+/// Whether the scenario passes with that guest.
 fn passes(workspace: &Workspace, image: &Path, scenario: &str, backend: &str) -> Result<bool> {
     let mut command = runner::command(workspace);
     command
         .args([
             "run",
-            scenario,
+            &format!("={scenario}"),
             "--format",
             "ktap",
             "--backend",

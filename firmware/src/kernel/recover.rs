@@ -23,7 +23,7 @@ use super::console::Saying;
 use super::task::State;
 use super::{Guest, Kernel, epitaph};
 use crate::arch::frame::Frame;
-use crate::arch::{counter, registers, timer};
+use crate::arch::{counter, entry, guarded, registers, timer};
 
 /// Where an error struck that halts the guest although it was a task's.
 const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
@@ -132,6 +132,19 @@ impl Guest {
         }
     }
 
+    /// Without FEAT_RAS nothing defers an SError. One that is pending is taken here, and charged to nobody, rather than by
+    /// whoever runs next.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn let_pending_in(&mut self) {
+        if registers::serror_is_pending()
+            && guarded::let_serror_in()
+            && let Some(taken) = entry::take_guarded_abort()
+        {
+            self.let_in(&taken);
+        }
+    }
+
     /// Puts an accident of the kernel's own on record. The guest ends after this.
     pub(crate) fn record_accident(&mut self, taken: &Snapshot) {
         let _ = self.handle_seldom(taken);
@@ -212,7 +225,7 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId> {
-        crate::arch::guarded::way_back(elr.0).and(self.copied())
+        guarded::way_back(elr.0).and(self.copied())
     }
 
     #[inline(always)]

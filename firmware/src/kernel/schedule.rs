@@ -63,7 +63,9 @@ impl Guest {
     /// What became pending while the kernel worked is the kernel's: it is not left for the task that runs next.
     #[inline(always)]
     pub(super) fn synchronise(&mut self) {
-        if self.kernel.ras && registers::synchronise_errors() != 0 {
+        if !self.kernel.ras {
+            self.let_pending_in();
+        } else if registers::synchronise_errors() != 0 {
             self.kernel_border();
         }
     }

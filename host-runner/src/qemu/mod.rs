@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::backend::{Backend, Missing, Request, Run, RunEnd};
+use crate::backend::{Backend, Missing, Request, Run, RunEnd, VmOptions};
 pub(crate) use layout::PORT;
 
 use aftermath::Aftermath;
@@ -88,7 +88,7 @@ impl Qemu {
         })
     }
 
-    fn command(&self, ram: &Ram, ram_bytes: u64) -> Command {
+    fn command(&self, ram: &Ram, ram_bytes: u64, vm: VmOptions) -> Command {
         let megabytes = ram_bytes >> 20;
         let mut backend = OsString::from(format!(
             "memory-backend-file,id=ram,size={megabytes}M,share=on,mem-path="
@@ -100,7 +100,7 @@ impl Qemu {
                 "-M",
                 "virt,virtualization=on,gic-version=3,memory-backend=ram",
                 "-cpu",
-                &self.cpu,
+                vm.cpu.map_or(&self.cpu, |cpu| cpu.word()),
             ])
             .args(["-smp", "1", "-m", &format!("{megabytes}M"), "-object"])
             .arg(backend)
@@ -124,7 +124,7 @@ impl Qemu {
             Err(reason) => return Ok(nothing_ran(reason, start)),
         };
         let ram = Ram::new(&layout, request.image, initrd).map_err(no_room)?;
-        let mut command = self.command(&ram, layout.ram_bytes());
+        let mut command = self.command(&ram, layout.ram_bytes(), request.vm);
         let ended = match process::run(&mut command, &request.limits) {
             Ok(ended) => ended,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -77,6 +77,10 @@ impl Checker {
         if platforms.contains(&Platform::Qemu) {
             self.kvm_alone(&guest_span, &guest, &injections);
         }
+        if platforms.contains(&Platform::Kvm) && guest.vm.cpu.is_some() {
+            let message = "KVM gives a guest the CPU of its host, and no other".into();
+            self.problem(guest_span.clone(), message, Some("backends = [\"qemu\"]".into()));
+        }
         for (span, route) in routes {
             let needs_host = Route::WORDS
                 .iter()
@@ -170,6 +174,7 @@ impl Checker {
                 without_nisv_exits: raw.nisv_exits == Some(false),
                 ease: raw.ease == Some(true),
                 el2: raw.el2 == Some(true),
+                cpu: raw.cpu.as_ref().and_then(|cpu| self.word(cpu, "CPU")),
             },
         }
     }

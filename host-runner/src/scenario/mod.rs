@@ -28,7 +28,7 @@ use crate::backend::VmOptions;
 pub use linux::{Does, ExpectedLinux, LinuxOutcome};
 pub use parse::parse;
 pub use policy::Policy;
-pub use words::{Cause, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
+pub use words::{Cause, Cpu, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
 
 /// The guest's programs, and which programs each may start by itself.
 pub const PROGRAMS: &[(&str, &[&str])] = &[

@@ -37,6 +37,7 @@ pub(super) struct RawGuest {
     pub(super) policy: BTreeMap<Text, Text>,
     pub(super) ease: Option<bool>,
     pub(super) el2: Option<bool>,
+    pub(super) cpu: Option<Text>,
     pub(super) nisv_exits: Option<bool>,
 }
 

@@ -112,7 +112,11 @@ impl Checker {
             Injection::Left => Some("an access above the VM's IPA size"),
             _ => None,
         });
-        let unusual = guest.vm != VmOptions::default();
+        let of_any_cpu = VmOptions {
+            cpu: None,
+            ..guest.vm
+        };
+        let unusual = of_any_cpu != VmOptions::default();
         if let Some(what) = injection.or(unusual.then_some("what [guest] asks of the VM")) {
             let message = format!("{what} is nothing for the backend qemu");
             self.problem(span.clone(), message, Some("backends = [\"kvm\"]".into()));

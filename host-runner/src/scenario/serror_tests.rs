@@ -6,6 +6,7 @@ use seawall_replay::port::Window;
 use super::tests::GOOD;
 use super::{ExpectedPending, GuestEnd, boot, parse};
 use crate::backend::VmOptions;
+use crate::scenario::Cpu;
 
 const INJECT: &str = "task = \"load\"\ncheckpoint = 1\nroute = \"hole\"";
 
@@ -118,6 +119,16 @@ fn an_abort_by_the_serror_vector_is_one_of_the_registers() {
 }
 
 #[test]
+fn another_cpu_is_one_that_qemu_emulates_and_nothing_for_kvm() {
+    let with = |cpu: &str| GOOD.replace("[guest]\n", &format!("[guest]\ncpu = \"{cpu}\"\n"));
+    wrong(&with("cortex-a57"), "KVM gives a guest the CPU of its host");
+    wrong(&with("cortex-a58"), "did you mean `cortex-a57`?");
+    let text = with("cortex-a57").replace("\n[guest]", "\nbackends = [\"qemu\"]\n[guest]");
+    let guest = parse("s.toml", &text).unwrap().guest;
+    assert_eq!(guest.vm.cpu, Some(Cpu::CortexA57));
+}
+
+#[test]
 fn a_vm_is_as_usual_unless_the_guest_asks() {
     let vm = |text: &str| parse("s.toml", text).unwrap().guest.vm;
     assert_eq!(vm(GOOD), VmOptions::default());
@@ -128,7 +139,8 @@ fn a_vm_is_as_usual_unless_the_guest_asks() {
         VmOptions {
             without_nisv_exits: true,
             ease: true,
-            el2: true
+            el2: true,
+            cpu: None,
         }
     );
     assert!(boot::arguments(&parse("s.toml", &text).unwrap().guest).ends_with(" seawall.ease=1"));

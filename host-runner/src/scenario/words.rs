@@ -84,6 +84,18 @@ impl GuestEnd {
 }
 
 words! {
+    /// A CPU that QEMU emulates.
+    Cpu {
+        /// Armv8.0, without FEAT_RAS: no ESB, no DISR_EL1, no VSESR_EL2.
+        CortexA57 = "cortex-a57",
+        /// Armv8.0 too.
+        CortexA72 = "cortex-a72",
+        /// Armv8.2, with FEAT_RAS and without FEAT_IESB.
+        NeoverseN1 = "neoverse-n1",
+    }
+}
+
+words! {
     /// How an abort came.
     Cause {
         /// A synchronous external abort.
