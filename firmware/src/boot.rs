@@ -5,8 +5,9 @@ use core::panic::PanicInfo;
 use seawall_agent::{IntermediateAddress, Journal, Ledger};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::board::{Board, Findings, Range};
-use seawall_firmware::bundle::Bundle;
+use seawall_firmware::bundle::{Bundle, MAX_PROGRAMS};
 use seawall_firmware::frames::FrameTable;
+use seawall_firmware::image::Image;
 use seawall_firmware::layout::Layout;
 use seawall_firmware::regions::Region;
 
@@ -153,6 +154,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
         1 << 8
     });
     let tasks = carve(Slots::<Task>::bytes(slots));
+    let images = carve(Slots::<Image>::bytes(MAX_PROGRAMS as u64 + 1));
     memory::clear(ledger_range);
     let ledger = Ledger::in_cleared(memory::words(ledger_range)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
@@ -171,12 +173,15 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     let parts = Parts {
         tasks: Slots::new(tasks, Task::EMPTY)
             .unwrap_or_else(|| stop(&"no memory is left for the table of tasks")),
+        images: Slots::new(images, Image::EMPTY)
+            .unwrap_or_else(|| stop(&"no memory is left for the table of programs")),
         frames,
         bundle: Bundle::new(PROGRAMS).unwrap_or_else(|error| stop(&error)),
         gic: Gic::open(board.gic, board.timer, image)
             .unwrap_or_else(|| stop(&"the interrupt controller does not answer")),
         port: found.port,
         nothing: tables::nothing(image),
+        image,
         ras: found.ras,
         pfar: registers::has_pfar(),
         counting: found.counting,

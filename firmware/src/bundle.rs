@@ -78,6 +78,12 @@ impl<'a> Bundle<'a> {
         }
     }
 
+    /// All of it.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The program at this place.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Program<'a>> {

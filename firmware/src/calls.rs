@@ -127,6 +127,8 @@ pub enum What {
     /// page, a [`Spot`]; or, from 4096 on, an address of the caller's: the page of the frame table that has the entry of
     /// what is mapped there, which is announced and not read.
     Region = 13,
+    /// The page of the kernel's Image that holds what the program's page at the address held at first.
+    Source = 30,
 }
 
 /// A page of the kernel's own that can be announced.
@@ -208,6 +210,7 @@ impl What {
             11 => Some(Self::Interrupt),
             12 => Some(Self::Handler),
             13 => Some(Self::Region),
+            30 => Some(Self::Source),
             _ => None,
         }
     }

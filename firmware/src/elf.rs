@@ -265,15 +265,15 @@ fn segment(bytes: &[u8], header: u64, index: usize) -> Result<Segment<'_>, ElfEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    struct Header {
-        flags: u32,
-        address: u64,
-        in_file: u64,
-        length: u64,
-        align: u64,
+    pub(crate) struct Header {
+        pub(crate) flags: u32,
+        pub(crate) address: u64,
+        pub(crate) in_file: u64,
+        pub(crate) length: u64,
+        pub(crate) align: u64,
     }
 
     const TEXT: Header = Header {
@@ -291,7 +291,7 @@ mod tests {
         align: 0x1000,
     };
 
-    fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
+    pub(crate) fn image(entry: u64, headers: &[Header]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0".to_vec();
         bytes.extend(entry.to_le_bytes());
         bytes.extend(64_u64.to_le_bytes());

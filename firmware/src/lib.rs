@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod calls;
 pub mod elf;
 pub mod frames;
+pub mod image;
 pub mod layout;
 pub mod policy;
 pub mod regions;

@@ -14,6 +14,8 @@ use core::arch::global_asm;
 
 use seawall_agent::FrameNumber;
 
+use super::memory;
+
 // All: INPUTS as declared below. OUTPUTS: x0, x1. CLOBBERS: x0 to x17. ENDING: RET.
 global_asm!(
     ".pushsection .text.guarded, \"ax\"",
@@ -68,6 +70,54 @@ global_asm!(
     ".global guarded_load",
     "guarded_load:",
     "    ldtr    w0, [x0]",
+    "    ret",
+    // guarded_fill(to, from, bytes) -> 0. Not for a program's own addresses.
+    ".global guarded_fill",
+    "guarded_fill:",
+    "    subs    x2, x2, #128",
+    "    b.lo    2f",
+    "1:  ldp     x4, x5, [x1]",
+    "    ldp     x6, x7, [x1, #16]",
+    "    ldp     x8, x9, [x1, #32]",
+    "    ldp     x10, x11, [x1, #48]",
+    "    ldp     x12, x13, [x1, #64]",
+    "    ldp     x14, x15, [x1, #80]",
+    "    ldp     x16, x17, [x1, #96]",
+    "    stp     x4, x5, [x0]",
+    "    ldp     x4, x5, [x1, #112]",
+    "    stp     x6, x7, [x0, #16]",
+    "    stp     x8, x9, [x0, #32]",
+    "    stp     x10, x11, [x0, #48]",
+    "    stp     x12, x13, [x0, #64]",
+    "    stp     x14, x15, [x0, #80]",
+    "    stp     x16, x17, [x0, #96]",
+    "    stp     x4, x5, [x0, #112]",
+    "    add     x1, x1, #128",
+    "    add     x0, x0, #128",
+    "    subs    x2, x2, #128",
+    "    b.hs    1b",
+    "2:  adds    x2, x2, #(128 - 8)",
+    "    b.mi    4f",
+    "3:  ldr     x4, [x1], #8",
+    "    str     x4, [x0], #8",
+    "    subs    x2, x2, #8",
+    "    b.pl    3b",
+    "4:  adds    x2, x2, #8",
+    "    b.eq    6f",
+    "5:  ldrb    w4, [x1], #1",
+    "    strb    w4, [x0], #1",
+    "    subs    x2, x2, #1",
+    "    b.ne    5b",
+    "6:  mov     x0, #0",
+    "    ret",
+    // guarded_zero(to, end, step) -> 0: from `to` to `end`, by DC ZVA of `step` bytes
+    ".global guarded_zero",
+    "guarded_zero:",
+    "1:  dc      zva, x0",
+    "    add     x0, x0, x2",
+    "    cmp     x0, x1",
+    "    b.lo    1b",
+    "    mov     x0, #0",
     "    ret",
     // guarded_read32(address) -> value, or all ones
     ".global guarded_read32",
@@ -134,6 +184,8 @@ unsafe extern "C" {
     fn guarded_copy_frame(to: *mut u8, from: *const u8, bytes: usize) -> usize;
     fn guarded_load(address: u64) -> u64;
     fn guarded_copy_page(to: u64, from: u64) -> u64;
+    fn guarded_fill(to: *mut u8, from: *const u8, bytes: usize) -> u64;
+    fn guarded_zero(to: *mut u8, end: *mut u8, step: usize) -> u64;
     fn guarded_read32(address: u64) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
@@ -159,6 +211,16 @@ pub(crate) enum Walk {
 /// more: this stands on the way of an abort.
 #[inline(always)]
 pub(crate) fn walk(root: u64, address: u64) -> Walk {
+    match walk_to_table(root, address) {
+        (u64::MAX, table) => Walk::Aborted(table),
+        (descriptor, _) => Walk::Descriptor(descriptor),
+    }
+}
+
+/// The same, with the last-level table's physical address beside its descriptor; all ones beside the table whose reading
+/// aborted.
+#[inline(always)]
+pub(crate) fn walk_to_table(root: u64, address: u64) -> (u64, u64) {
     let (descriptor, table): (u64, u64);
     // SAFETY: tables are read through the linear map, by the indices of the address; what aborts comes back. The
     // registers named are all that `guarded_walk` uses.
@@ -173,11 +235,7 @@ pub(crate) fn walk(root: u64, address: u64) -> Walk {
             options(nostack, readonly)
         );
     }
-    if descriptor == u64::MAX {
-        Walk::Aborted(table)
-    } else {
-        Walk::Descriptor(descriptor)
-    }
+    (descriptor, table)
 }
 
 /// Where an exception at this address goes on, if it was in a guarded access.
@@ -206,7 +264,7 @@ pub(crate) fn copy_to_task(to: u64, from: &[u8]) -> bool {
 /// Copies from a frame of whichever program, as far as it reaches; false when that could not be read.
 pub(crate) fn copy_from_frame(to: &mut [u8], from: FrameNumber, offset: usize) -> bool {
     let bytes = to.len().min(4096_usize.saturating_sub(offset));
-    let start = super::memory::frame(from).wrapping_add(offset);
+    let start = memory::frame(from).wrapping_add(offset);
     // SAFETY: writes `to` alone; reads one frame by the linear map, and aborts into the way back.
     unsafe { guarded_copy_frame(to.as_mut_ptr(), start, bytes) == 0 }
 }
@@ -227,6 +285,24 @@ pub(crate) fn copy_page(to: FrameNumber, from: FrameNumber) -> bool {
         let _ = super::entry::take_guarded_abort();
     }
     copied
+}
+
+/// Copies into a frame that was just handed out, from `offset` on; false when that met an abort, on either side.
+pub(crate) fn fill(number: FrameNumber, offset: usize, from: &[u8]) -> bool {
+    let bytes = from.len().min(4096_usize.saturating_sub(offset));
+    let to = memory::frame(number).wrapping_add(offset);
+    // SAFETY: what is written lies in the frame, which is the caller's; what is read is the slice. What aborts comes back.
+    unsafe { guarded_fill(to, from.as_ptr(), bytes) == 0 }
+}
+
+/// Clears a frame that was just handed out; false when that met an abort.
+pub(crate) fn clear(number: FrameNumber) -> bool {
+    let to = memory::frame(number);
+    match memory::zva_bytes() {
+        // SAFETY: the frame is the caller's, and made of whole blocks.
+        Some(step) => unsafe { guarded_zero(to, to.wrapping_add(4096), step) == 0 },
+        None => fill(number, 0, &[0; 4096]),
+    }
 }
 
 /// Lets in the SError that is pending, if there is one; whether there was.

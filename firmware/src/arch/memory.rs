@@ -112,20 +112,23 @@ pub(crate) fn frame(frame: FrameNumber) -> *mut u8 {
     virtual_address(frame.address().0)
 }
 
-/// Bytes cleared by one DC ZVA, as DCZID_EL0 says; `None` where it is prohibited [Arm ARM D24.2.36].
-fn zva_bytes() -> Option<usize> {
+/// Bytes cleared by one DC ZVA, as DCZID_EL0 says; `None` where it is prohibited [Arm ARM D24.2.36], or where a page is
+/// not made of such blocks.
+pub(crate) fn zva_bytes() -> Option<usize> {
     let dczid: u64;
     // SAFETY: reads an identification register.
     unsafe {
         core::arch::asm!("mrs {}, dczid_el0", out(reg) dczid, options(nomem, nostack, preserves_flags))
     };
-    (dczid & 0x10 == 0).then_some(4 << (dczid & 0xf))
+    (dczid & 0x10 == 0)
+        .then_some(4 << (dczid & 0xf))
+        .filter(|step| 4096 % step == 0)
 }
 
 /// Clears a physical range that belongs to the caller; both ends on frames.
 pub(crate) fn clear(range: Range) {
     let (start, length) = (virtual_address(range.start), native(range.end - range.start));
-    match zva_bytes().filter(|step| 4096 % step == 0) {
+    match zva_bytes() {
         Some(step) => {
             for offset in (0..length).step_by(step) {
                 let line = start.wrapping_add(offset);
@@ -151,18 +154,28 @@ pub(crate) fn fill_frame(number: FrameNumber, offset: usize, bytes: &[u8]) {
 }
 
 /// Makes a frame's content fetchable: cleaned to the point of unification, stale instructions dropped [Arm ARM
-/// B2.7.4.2].
+/// B2.7.4.2]. CTR_EL0 says how long a line is (DminLine, bits 19:16, in words), and what the caches do by themselves (IDC,
+/// bit 28, and DIC, bit 29) [Arm ARM D24.2.33].
 pub(crate) fn publish_text(number: FrameNumber) {
-    let start = frame(number);
-    for offset in (0..4096).step_by(16) {
-        let line = start.wrapping_add(offset);
-        // SAFETY: cleaning a line that is mapped changes no value.
-        unsafe { core::arch::asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
+    let cache: u64;
+    // SAFETY: reads an identification register.
+    unsafe { core::arch::asm!("mrs {}, ctr_el0", out(reg) cache, options(nomem, nostack, preserves_flags)) };
+    if cache & (1 << 28) == 0 {
+        let mut line = frame(number);
+        let end = line.wrapping_add(4096);
+        let step = 4_usize << ((cache >> 16) & 0xf);
+        while line < end {
+            // SAFETY: cleaning a line that is mapped changes no value.
+            unsafe { core::arch::asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
+            line = line.wrapping_add(step);
+        }
     }
     barrier::dsb(barrier::ISH);
-    // SAFETY: dropping cached instructions changes no value.
-    unsafe { core::arch::asm!("ic ialluis", options(nostack, preserves_flags)) };
-    barrier::dsb(barrier::ISH);
+    if cache & (1 << 29) == 0 {
+        // SAFETY: dropping cached instructions changes no value.
+        unsafe { core::arch::asm!("ic ialluis", options(nostack, preserves_flags)) };
+        barrier::dsb(barrier::ISH);
+    }
     barrier::isb(barrier::SY);
 }
 

@@ -166,6 +166,16 @@ pub(crate) fn forget_address_space(asid: u16) {
     }
 }
 
+/// Forgets the translation of one page of an address space [Arm ARM D8.17.5].
+#[inline]
+pub(crate) fn forget_page(asid: u16, address: u64) {
+    let operand = u64::from(asid) << 48 | (address >> 12) & 0x0fff_ffff_ffff;
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack, preserves_flags));
+    }
+}
+
 /// Forgets every translation.
 pub(crate) fn forget_all() {
     // SAFETY: as above.

@@ -4,6 +4,10 @@
 //! read: the space is no longer named by TTBR0 and its ASID's translations are forgotten, so that a poisoned table
 //! cannot hurt once more.
 
+mod pages;
+
+pub(crate) use pages::is_clean;
+
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
@@ -108,13 +112,21 @@ impl Space {
     /// walk done here again that finds the poison.
     #[inline(always)]
     pub(crate) fn frame_at(&self, address: VirtualAddress) -> Option<FrameNumber> {
+        self.reach(address).map(|(frame, _)| frame)
+    }
+
+    /// The same, with the page's descriptor; a table has none, which is 0.
+    #[inline(always)]
+    pub(crate) fn reach(&self, address: VirtualAddress) -> Option<(FrameNumber, u64)> {
         let address = address.untagged().0;
         if address >= LIMIT {
             return None;
         }
         match guarded::walk(self.root.address().0, address) {
-            Walk::Descriptor(descriptor) => (descriptor & TABLE == TABLE).then(|| next(descriptor)),
-            Walk::Aborted(table) => Some(FrameNumber::from_address(IntermediateAddress(table))),
+            Walk::Descriptor(descriptor) => {
+                (descriptor & TABLE == TABLE).then(|| (next(descriptor), descriptor))
+            }
+            Walk::Aborted(table) => Some((FrameNumber::from_address(IntermediateAddress(table)), 0)),
         }
     }
 
@@ -162,4 +174,13 @@ pub(crate) fn page(frame: FrameNumber, access: seawall_firmware::elf::Access) ->
         Access::Execute => tables::USER_RX,
     };
     frame.address().0 | attributes
+}
+
+/// The descriptor of a program's page that holds what the program's image has, and nothing else yet.
+pub(crate) fn clean_page(frame: FrameNumber, access: seawall_firmware::elf::Access) -> u64 {
+    use seawall_firmware::elf::Access;
+    match access {
+        Access::Read | Access::Execute => page(frame, access) | tables::CLEAN,
+        Access::Write => page(frame, Access::Read) | tables::CLEAN | tables::WRITABLE,
+    }
 }

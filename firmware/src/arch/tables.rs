@@ -30,12 +30,18 @@ const GIGABYTE: u64 = 1 << 30;
 // Descriptor bits [Arm ARM D8.3.2]: type 1:0, AttrIndx 4:2, AP 7:6, SH 9:8, AF 10, nG 11, PXN 53, UXN 54.
 const PAGE: u64 = 3;
 const USER: u64 = 1 << 6;
-const READ_ONLY: u64 = 1 << 7;
+pub(crate) const READ_ONLY: u64 = 1 << 7;
 const SHARED: u64 = 3 << 8;
 const ACCESSED: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
 const PXN: u64 = 1 << 53;
-const UXN: u64 = 1 << 54;
+pub(crate) const UXN: u64 = 1 << 54;
+
+/// For software, bits 58:55: the page is as the program's image has it. A program's text and constants always are, its
+/// data until it writes them.
+pub(crate) const CLEAN: u64 = 1 << 55;
+/// The program may write the page, and has not yet: it is mapped read-only until then.
+pub(crate) const WRITABLE: u64 = 1 << 56;
 
 /// Kernel text.
 pub(crate) const NORMAL_RX: u64 = PAGE | READ_ONLY | SHARED | ACCESSED | UXN;

@@ -102,6 +102,10 @@ impl Guest {
             Some(What::Masked) => self.masked(number, address),
             Some(What::Beyond) => kernel.announce_beyond(number, address, Access::Write),
             Some(What::BeyondText) => kernel.announce_beyond(number, address, Access::Execute),
+            Some(What::Source) => match kernel.source_frame(kernel.current, address) {
+                Some(frame) => kernel.announce_page(Window::Checkpoint, number, frame.address().0),
+                None => FAILED,
+            },
             Some(What::Border | What::Deferred) => u64::from(kernel.port.is_some()),
             Some(What::Copy) => kernel.stop_at(Stop::Copy(number)),
             Some(What::Interrupt) => kernel.stop_at(Stop::Interrupt(number)),

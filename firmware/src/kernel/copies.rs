@@ -54,9 +54,21 @@ pub(super) struct Copying {
     pub(super) address: VirtualAddress,
     /// The frame that the copy reaches by the linear map.
     alias: Option<FrameNumber>,
+    /// It is the kernel's own, from a program's image, so that a page can be had again.
+    pub(super) heals: bool,
 }
 
 impl Copying {
+    /// A copy that is to have a task's page again, in this frame.
+    pub(super) const fn to_heal(task: u16, address: VirtualAddress, to: FrameNumber) -> Self {
+        Self {
+            task: TaskId(task),
+            address,
+            alias: Some(to),
+            heals: true,
+        }
+    }
+
     /// The frame behind an address of the linear map, if it is the one that this copy is of.
     pub(super) fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
         let offset = address.0.checked_sub(tables::LINEAR_BASE)?;
@@ -117,6 +129,7 @@ impl Guest {
                 task: TaskId(slot),
                 address: VirtualAddress(address),
                 alias: None,
+                heals: false,
             };
             let stop = self.kernel.stop_before_copy(slot, bytes);
             // What is pending by now is not this copy's.
@@ -152,6 +165,7 @@ impl Guest {
             task: TaskId(self.kernel.current),
             address: VirtualAddress(address),
             alias: None,
+            heals: false,
         };
         // Whether it comes is on record, or nothing was in its way.
         let _ = self.copied(copying, whole, 0);

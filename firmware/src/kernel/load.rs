@@ -71,13 +71,15 @@ impl Kernel {
     fn image(&mut self, slot: u16, list: &mut FrameList) -> Result<(Space, u64), &'static str> {
         const NO_MEMORY: &str = "no memory is left for another task";
         let elf = self.elf(self.slot(slot).program)?;
+        self.know_image(self.slot(slot).program, &elf);
         let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
         for segment in elf.segments() {
             self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
         }
         for page in 1..=STACK_PAGES {
             let frame = self.frames.take(Holder::Task(slot), list).ok_or(NO_MEMORY)?;
-            self.page(&space, STACK_TOP - page * PAGE, frame, Access::Write, list)
+            let descriptor = space::page(frame, Access::Write);
+            self.page(&space, STACK_TOP - page * PAGE, frame, descriptor, list)
                 .ok_or(NO_MEMORY)?;
         }
         if let Some(port) = self.port {
@@ -112,7 +114,7 @@ impl Kernel {
                 Some(next) => core::mem::replace(next, FrameNumber(next.0 + 1)),
                 None => self.frames.take(Holder::Task(slot), list)?,
             };
-            self.page(space, at, frame, segment.access, list)?;
+            self.page(space, at, frame, space::clean_page(frame, segment.access), list)?;
             // What of the segment's bytes falls into this page.
             let skip = native(at.saturating_sub(segment.address));
             let offset = native(segment.address.saturating_sub(at));
@@ -132,11 +134,11 @@ impl Kernel {
         space: &Space,
         at: u64,
         frame: FrameNumber,
-        access: Access,
+        descriptor: u64,
         list: &mut FrameList,
     ) -> Option<()> {
         memory::clear_frame(frame);
-        space.map(at, space::page(frame, access), &mut self.frames, list)
+        space.map(at, descriptor, &mut self.frames, list)
     }
 
     /// Gives the memory of ended tasks back. Retired frames stay where they are.

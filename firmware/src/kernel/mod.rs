@@ -18,6 +18,7 @@ mod copies;
 pub(crate) mod end;
 pub(crate) mod epitaph;
 mod futex;
+mod heal;
 mod inspect;
 mod load;
 mod patrol;
@@ -27,10 +28,13 @@ mod schedule;
 pub(crate) mod task;
 mod trial;
 
+use core::cell::Cell;
+
 use seawall_agent::{FrameNumber, Journal, Ledger};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
+use seawall_firmware::image::Image;
 use seawall_firmware::slots::SlotSet;
 use seawall_replay::report::Note;
 
@@ -53,12 +57,15 @@ pub(crate) struct Guest {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) tasks: Slots<Task>,
+    pub(crate) images: Slots<Image>,
     pub(crate) frames: FrameTable<'static>,
     pub(crate) bundle: Bundle<'static>,
     pub(crate) gic: Gic,
     pub(crate) port: Option<Port>,
     /// The physical address of a table that maps nothing.
     pub(crate) nothing: u64,
+    /// Where the kernel's Image was loaded.
+    pub(crate) image: u64,
     pub(crate) ras: bool,
     pub(crate) pfar: bool,
     /// Instructions at the guest's first, where they are counted.
@@ -69,11 +76,14 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Kernel {
     tasks: Slots<Task>,
+    /// What each program's pages held at first: that of the bundle's first program in place 1.
+    images: Slots<Image>,
     frames: FrameTable<'static>,
     bundle: Bundle<'static>,
     gic: Gic,
     port: Option<Port>,
     nothing: u64,
+    image: u64,
     pub(crate) ras: bool,
     pub(crate) pfar: bool,
     counting: bool,
@@ -114,6 +124,10 @@ pub(crate) struct Kernel {
     stop: trial::Stop,
     /// Tasks that wait for a word.
     futex_waiters: SlotSet,
+    /// The descriptor of the page that was looked up last: whether it heals is in there.
+    walked: Cell<u64>,
+    /// Where a page that could not be had again was to come from or go to has met an abort.
+    healing: Option<copies::Copying>,
     /// The guest does not end before this tick.
     stay_until: u64,
 }
@@ -129,11 +143,13 @@ impl Guest {
         }
         let kernel = Kernel {
             tasks: parts.tasks,
+            images: parts.images,
             frames,
             bundle: parts.bundle,
             gic: parts.gic,
             port: parts.port,
             nothing: parts.nothing,
+            image: parts.image,
             ras: parts.ras,
             pfar: parts.pfar,
             counting: parts.counting,
@@ -157,6 +173,8 @@ impl Guest {
             handling: epitaph::Handling::default(),
             stop: trial::Stop::Nowhere,
             futex_waiters: SlotSet::EMPTY,
+            walked: Cell::new(0),
+            healing: None,
             stay_until: 0,
         };
         Self {

@@ -23,7 +23,7 @@ use super::console::Saying;
 use super::task::State;
 use super::{Guest, Kernel, epitaph};
 use crate::arch::frame::Frame;
-use crate::arch::{counter, entry, guarded, registers, timer};
+use crate::arch::{counter, entry, guarded, registers, space, timer};
 
 /// Where an error struck that halts the guest although it was a task's.
 const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
@@ -57,6 +57,7 @@ impl Guest {
             Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) => self.leave(),
             Some(Outcome::Reschedule) => self.next_at_once(),
             Some(Outcome::Halt) => epitaph::epitaph(NOBODY_SURVIVES, taken),
+            None if self.kernel.is_first_write(taken) => self.leave(),
             None => {
                 let class = u32::from(Esr(taken.esr).class().bits());
                 self.kernel.end_current(TaskState::Faulted(class));
@@ -186,6 +187,9 @@ impl Guest {
             &mut self.journal,
         );
         self.kernel.say_later(verdict);
+        if self.kernel.healing.is_some() {
+            self.source_aborted();
+        }
         outcome
     }
 }
@@ -235,10 +239,11 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
-        self.slot(task.0)
-            .space?
-            .frame_at(address)
-            .or_else(|| self.copying?.frame_at(task, address))
+        let Some((frame, descriptor)) = self.slot(task.0).space?.reach(address) else {
+            return self.copying_frame(task, address);
+        };
+        self.walked.set(descriptor);
+        Some(frame)
     }
 
     #[inline(always)]
@@ -261,6 +266,11 @@ impl engine::Kernel for Kernel {
     #[inline(always)]
     fn rule(&self, task: TaskId) -> Rule {
         self.slot(task.0).rule()
+    }
+
+    #[inline(always)]
+    fn heals(&self, _: TaskId, _: VirtualAddress, frame: FrameNumber) -> bool {
+        space::is_clean(self.walked.get(), frame)
     }
 
     /// The counter has 32 bits, and an abort takes less than they hold.
@@ -313,6 +323,10 @@ impl engine::Kernel for Kernel {
         {
             space.unmap(address, frame);
         }
+    }
+
+    fn heal(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        self.heal_page(task.0, address, frame)
     }
 }
 

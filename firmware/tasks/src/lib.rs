@@ -5,8 +5,8 @@
 //! What the guest's programs share: the way in, the calls, and the touches that meet an abort.
 //!
 //! Each program under `src/bin` is one way to meet a memory error. It announces its checkpoint 1, which names the page
-//! it is about to touch, touches it by exactly one instruction, and ends with code 0 if nothing came of it. [`touch!`] is
-//! all of that but the instruction; [`page!`] and [`text!`] put something at one of the fixed addresses.
+//! it is about to touch, touches it by exactly one instruction, and ends with code 0 if nothing came of it. A page of data
+//! is written before ([`own`]), so that losing it costs something. [`touch!`] is all of that but the instruction; [`page!`] and [`text!`] put something at one of the fixed addresses.
 #![no_std]
 
 use core::arch::{asm, global_asm};
@@ -59,13 +59,22 @@ macro_rules! page {
     (PAGES: $pages:expr) => {
         $crate::page!(@ ".pages", $pages, [$crate::Page; 2]);
     };
+    (CONSTANT: $page:expr) => {
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = ".constant")]
+            static PAGE: $crate::Page = $page;
+        };
+    };
     (@ $section:literal, $page:expr) => {
         $crate::page!(@ $section, $page, $crate::Page);
     };
     (@ $section:literal, $page:expr, $type:ty) => {
-        #[used]
-        #[unsafe(link_section = $section)]
-        static mut PAGE: $type = $page;
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = $section)]
+            static mut PAGE: $type = $page;
+        };
     };
 }
 
@@ -79,6 +88,7 @@ macro_rules! touch {
 
         fn main(_: u64, _: bool) -> u64 {
             let touch: fn(u64) -> bool = $touch;
+            $crate::own($crate::$at);
             $crate::checkpoint(1, $crate::$at, $crate::What::Page);
             u64::from(!touch($crate::$at))
         }
@@ -199,6 +209,8 @@ pub const TARGET: u64 = 0x5000_0000;
 pub const TARGET_TEXT: u64 = 0x5000_1000;
 /// Address of the two pages in `.pages`.
 pub const PAGES: u64 = 0x5000_2000;
+/// Address of the page in `.constant`, which may only be read.
+pub const CONSTANT: u64 = 0x5000_4000;
 /// Address of the page in `.lone`.
 pub const LONE: u64 = 0x6000_0000;
 /// Address of the page in `.apart`, which has 2 MiB of memory of its own.
@@ -244,6 +256,12 @@ pub fn run(address: u64) -> u64 {
 pub fn store(address: u64, value: u64) {
     // SAFETY: callers give an address inside one of their own pages, of which the compiler knows nothing.
     unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack)) };
+}
+
+/// Writes a word of a page back as it is. From then on the page is the program's own: a page that a program has not
+/// written is had again from its image when it is lost, and costs nobody anything.
+pub fn own(page: u64) {
+    store(page, load(page));
 }
 
 #[panic_handler]

@@ -3,13 +3,14 @@
 #![no_main]
 #![expect(unsafe_code, reason = "a copy of a certain form")]
 
-use seawall_tasks::{PAGES, Page, What, checkpoint};
+use seawall_tasks::{PAGES, Page, What, checkpoint, own};
 
 seawall_tasks::page!(PAGES: [Page::zeroed(), Page::marked(0x40)]);
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
     let mut copy = [0xff_u8; 512];
+    own(PAGES + 0x1000);
     checkpoint(1, PAGES + 0x1000, What::Page);
     // SAFETY: as many bytes as there are in `copy` are loaded from the end of the one page and the beginning of the other.
     unsafe {
