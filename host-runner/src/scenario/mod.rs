@@ -33,6 +33,7 @@ pub use words::{Cause, Cpu, Decision, FinalState, Frame, GuestEnd, Level, Platfo
 /// The guest's programs, and which programs each may start by itself.
 pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("bystander", &[]),
+    ("clean", &[]),
     ("load", &[]),
     ("store", &[]),
     ("pair", &[]),

@@ -37,8 +37,8 @@ fn main(_: u64, _: bool) -> u64 {
     if load(TARGET_TEXT) != SEVEN {
         return 4;
     }
-    checkpoint(6, TARGET_TEXT, What::Source);
     checkpoint(5, TARGET_TEXT, What::Page);
+    checkpoint(6, TARGET_TEXT, What::Source);
     if run(TARGET_TEXT) != 7 {
         return 5;
     }
