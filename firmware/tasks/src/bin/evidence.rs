@@ -4,7 +4,7 @@
 #![no_main]
 #![expect(unsafe_code, reason = "a load with a register that holds something")]
 
-use seawall_tasks::{PAGES, Page, What, checkpoint, store};
+use seawall_tasks::{PAGES, Page, What, checkpoint, own, store};
 
 seawall_tasks::policy!("isolate");
 seawall_tasks::page!(PAGES: [Page::zeroed(), Page::zeroed()]);
@@ -12,6 +12,7 @@ seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
     store(PAGES + 0x10, 0x5ea_ca5e);
+    own(PAGES + 0x1000);
     checkpoint(1, PAGES + 0x1000, What::Page);
     // SAFETY: the address lies in this program's own page.
     unsafe {
