@@ -25,16 +25,6 @@ use super::copies::Copying;
 use super::{Guest, Kernel};
 use crate::arch::{entry, guarded, memory};
 
-/// Where a page's content is to be had from.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Content {
-    /// The program's image.
-    Image,
-    /// Another frame, which is still readable.
-    #[expect(dead_code, reason = "a failing frame's content, for the patrol")]
-    Frame(FrameNumber),
-}
-
 impl Guest {
     /// Healing a page met an error itself: it is on record too, as one of a copy for the same task.
     #[cold]
@@ -76,20 +66,10 @@ impl Kernel {
                 .is_some_and(|space| space.first_write(VirtualAddress(taken.far)))
     }
 
-    /// Has a page that is as the program's image has it in another frame than `frame`, which is retired.
-    pub(super) fn heal_page(&mut self, task: u16, address: VirtualAddress, frame: FrameNumber) -> bool {
-        self.replace_frame(task, address, frame, Content::Image)
-    }
-
-    /// Maps another frame where `task` has `old` at `address`, with the same content. False when there is no memory, when
-    /// `old` is not there, or when the content met poison: then `healing` says so, and the page is as it was.
-    pub(super) fn replace_frame(
-        &mut self,
-        task: u16,
-        address: VirtualAddress,
-        old: FrameNumber,
-        content: Content,
-    ) -> bool {
+    /// Maps another frame where `task` has `old`, which is retired, at `address`, with what the program's image has there.
+    /// False when there is no memory, when `old` is not there, or when the content met poison: then `healing` says so, and
+    /// the page is as it was.
+    pub(super) fn heal_page(&mut self, task: u16, address: VirtualAddress, old: FrameNumber) -> bool {
         let owner = self.slot(task);
         let (Some(space), program) = (owner.space, owner.program) else {
             return false;
@@ -100,11 +80,7 @@ impl Kernel {
         let Some(new) = new else {
             return false;
         };
-        let filled = match content {
-            Content::Image => self.fill_from_image(program, address, new),
-            Content::Frame(from) => Some(guarded::copy_frame(new, from)),
-        };
-        match filled {
+        match self.fill_from_image(program, address, new) {
             Some(true) => {
                 if space.is_text(address) {
                     memory::publish_text(new);
