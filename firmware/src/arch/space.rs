@@ -6,7 +6,7 @@
 
 mod pages;
 
-pub(crate) use pages::is_clean;
+pub(crate) use pages::{is_clean, leads_to};
 
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};

@@ -23,7 +23,7 @@ use seawall_firmware::image::Image;
 
 use super::copies::Copying;
 use super::{Guest, Kernel};
-use crate::arch::{entry, guarded, memory};
+use crate::arch::{entry, guarded, memory, space};
 
 impl Guest {
     /// Healing a page met an error itself: it is on record too, as one of a copy for the same task.
@@ -64,6 +64,14 @@ impl Kernel {
                 .slot(self.current)
                 .space
                 .is_some_and(|space| space.first_write(VirtualAddress(taken.far)))
+    }
+
+    /// Whether a page that was not looked up last is in `frame`, and as the program's image has it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn is_clean(&self, task: u16, address: VirtualAddress, frame: FrameNumber) -> bool {
+        let found = self.slot(task).space.and_then(|space| space.reach(address));
+        found.is_some_and(|(reached, descriptor)| reached == frame && space::is_clean(descriptor))
     }
 
     /// Maps another frame where `task` has `old`, which is retired, at `address`, with what the program's image has there.

@@ -43,6 +43,9 @@ impl Guest {
             time: timer::ticks(),
         };
         let answered = engine::report(&report, &mut self.kernel, &mut self.ledger, &mut self.journal);
+        if self.kernel.healing.is_some() {
+            self.source_aborted();
+        }
         self.kernel.keep_saying(Saying {
             slot: 0,
             cause: Cause::Patrol,

@@ -269,8 +269,11 @@ impl engine::Kernel for Kernel {
     }
 
     #[inline(always)]
-    fn heals(&self, _: TaskId, _: VirtualAddress, frame: FrameNumber) -> bool {
-        space::is_clean(self.walked.get(), frame)
+    fn heals(&self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
+        match space::leads_to(self.walked.get(), frame) {
+            true => space::is_clean(self.walked.get()),
+            false => self.is_clean(task.0, address, frame),
+        }
     }
 
     /// The counter has 32 bits, and an abort takes less than they hold.

@@ -20,10 +20,16 @@ impl Place {
     }
 }
 
-/// Whether a descriptor is that of a page which holds what the program's image has, in this frame.
+/// Whether a descriptor is that of a page which holds what the program's image has.
 #[inline(always)]
-pub(crate) fn is_clean(descriptor: u64, frame: FrameNumber) -> bool {
-    descriptor & tables::CLEAN != 0 && next(descriptor) == frame
+pub(crate) const fn is_clean(descriptor: u64) -> bool {
+    descriptor & tables::CLEAN != 0
+}
+
+/// Whether a page's descriptor leads to a frame.
+#[inline(always)]
+pub(crate) fn leads_to(descriptor: u64, frame: FrameNumber) -> bool {
+    next(descriptor) == frame
 }
 
 impl Space {
