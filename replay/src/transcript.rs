@@ -71,6 +71,8 @@ pub enum What {
     Reported,
     /// The guest begins again after this.
     Rebooted,
+    /// The guest ends here, and never took the SError that was pended last.
+    StillPending,
     /// Something newer than this reader.
     Unknown(u16),
 }
@@ -100,6 +102,7 @@ impl What {
             Self::Left => 16,
             Self::Reported => 22,
             Self::Rebooted => 23,
+            Self::StillPending => 30,
             Self::Unknown(number) => number,
         }
     }
@@ -128,6 +131,7 @@ impl What {
             16 => Self::Left,
             22 => Self::Reported,
             23 => Self::Rebooted,
+            30 => Self::StillPending,
             other => Self::Unknown(other),
         }
     }

@@ -277,15 +277,24 @@ impl Replayer {
         }
     }
 
+    /// An SError that the guest never took had no part in how it ended.
+    fn note_pending(&self) {
+        if Cpu::is_serror_pending() {
+            self.transcript.add(&Event::of(What::StillPending));
+        }
+    }
+
     /// PSCI, by HVC or SMC alike.
     fn call(&self, frame: &mut Frame) {
         match psci::reply(frame.get(0), frame.get(1)) {
             Reply::Value(value) => frame.set(0, value),
             Reply::Off => {
+                self.note_pending();
                 say_how(psci::SYSTEM_OFF);
                 firmware::off()
             }
             Reply::Reset => {
+                self.note_pending();
                 say_how(psci::SYSTEM_RESET);
                 firmware::reset()
             }

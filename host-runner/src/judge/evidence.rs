@@ -114,7 +114,12 @@ impl Evidence {
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
                 What::Saved => evidence.evacuations = evidence.evacuations.saturating_add(1),
-                What::Announced | What::Journal | What::Restored | What::Rebooted | What::Unknown(_) => {}
+                What::Announced
+                | What::Journal
+                | What::Restored
+                | What::Rebooted
+                | What::StillPending
+                | What::Unknown(_) => {}
             }
         }
         match run.journal.as_deref().map(journal::read) {

@@ -129,6 +129,9 @@ fn believed(told: &Told, run: &Run) -> Result<LinuxOutcome, String> {
             .unwrap_or("its process never announced anything");
         return Err(format!("nothing was done to it: {reason}; {}", end(&run.end)));
     }
+    if run.events.iter().any(|event| event.what == What::StillPending) {
+        return Err("it never took the SError that was pended".into());
+    }
     match (told.outcome.clone()?, &run.end) {
         // A kernel that stops cannot switch off.
         (LinuxOutcome::Panic, RunEnd::Reset) => Ok(LinuxOutcome::Panic),
@@ -186,4 +189,71 @@ pub fn init() -> ! {
     init::main();
     #[cfg(not(target_os = "linux"))]
     std::process::exit(70)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(end: RunEnd, events: &[What]) -> Run {
+        let event = |what: &What| Event {
+            step: Some(0),
+            ..Event::of(*what)
+        };
+        Run {
+            end,
+            console: Vec::new(),
+            journal: None,
+            events: events.iter().map(event).collect(),
+            events_lost: 0,
+            wall: Duration::ZERO,
+            usage: None,
+        }
+    }
+
+    #[test]
+    fn an_outcome_counts_only_if_something_was_done_and_the_end_fits_it() {
+        let told = |text: &str| Told::by(text.as_bytes());
+        let well = told("seawall-linux: exited 0\nseawall-linux: done\n");
+        let cut = told("seawall-linux: exited 0\n");
+        let panicked = told("Kernel panic - not syncing: x\n");
+        for (told, end, events, outcome) in [
+            (
+                &well,
+                RunEnd::PoweredOff,
+                &[What::Pended][..],
+                Some(LinuxOutcome::CarriesOn),
+            ),
+            (&well, RunEnd::PoweredOff, &[], None),
+            (&well, RunEnd::PoweredOff, &[What::Refused], None),
+            (
+                &well,
+                RunEnd::PoweredOff,
+                &[What::Pended, What::StillPending],
+                None,
+            ),
+            (&well, RunEnd::TimedOut, &[What::Pended], None),
+            (&cut, RunEnd::PoweredOff, &[What::Pended], None),
+            (
+                &panicked,
+                RunEnd::Reset,
+                &[What::Pended],
+                Some(LinuxOutcome::Panic),
+            ),
+            (&panicked, RunEnd::TimedOut, &[What::Pended], None),
+        ] {
+            let end_and_events = format!("{end:?} {events:?}");
+            assert_eq!(
+                believed(told, &run(end, events)).ok(),
+                outcome,
+                "{end_and_events}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_told_to_end_where_it_stops() {
+        let line = command_line("SEAWALL_LINUX=load,0,1,1");
+        assert!(line.contains(" panic=-1 ") && line.ends_with(" SEAWALL_LINUX=load,0,1,1"));
+    }
 }

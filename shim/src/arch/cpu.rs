@@ -73,6 +73,7 @@ impl Cpu {
             mmfr1,
         };
         cpu.open_traps();
+        super::fine::open();
         if cpu.ras {
             // VSESR_EL2 and VDISR_EL2.
             write!("S3_4_C5_C2_3", 0);
@@ -173,6 +174,11 @@ impl Cpu {
         const BTYPE: u64 = 3 << 10;
         write!("elr_el2", snapshot.elr.wrapping_add(bytes));
         write!("spsr_el2", snapshot.spsr & !BTYPE);
+    }
+
+    /// Whether a virtual SError is pending that nobody has taken.
+    pub(crate) fn is_serror_pending() -> bool {
+        read!("hcr_el2") & VSE != 0
     }
 
     /// Pends a virtual SError. Without FEAT_RAS it comes without a syndrome.

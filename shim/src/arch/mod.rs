@@ -2,6 +2,7 @@
 
 pub(crate) mod boot;
 pub(crate) mod cpu;
+mod fine;
 pub(crate) mod firmware;
 pub(crate) mod memory;
 pub(crate) mod registers;
