@@ -33,8 +33,21 @@ pub(crate) struct Handling {
     pub(crate) disr: u64,
 }
 
-/// The words of a second accident, which are among the kernel's constants.
-pub(super) const SECOND: &[u8] = b"\nseawall: epitaph: a second accident while one was handled\n";
+/// Words that the first accident and the second begin with: in one place, so that a page that has them is one page.
+#[repr(align(64))]
+struct Words([u8; 59]);
+
+static WORDS: Words = Words(*b"\nseawall: epitaph: a second accident while one was handled\n");
+
+/// What every epitaph begins with.
+fn begins() {
+    uart::write(WORDS.0.get(..19).unwrap_or_default());
+}
+
+/// Where those words lie.
+pub(super) fn words() -> u64 {
+    WORDS.0.as_ptr() as u64
+}
 
 /// Says what lies where, once.
 pub(crate) fn know_regions(regions: Regions) {
@@ -118,7 +131,7 @@ pub(crate) fn epitaph_beside(place: &str, taken: &Snapshot, handling: Handling) 
     if begin() > 0 {
         uart::write(b"\nseawall: epitaph: a second end while there was one\n");
     }
-    uart::write(b"\nseawall: epitaph: ");
+    begins();
     uart::write(place.as_bytes());
     uart::write(b"\n");
     if taken.disr != 0 {
@@ -165,7 +178,7 @@ fn say_first() {
 pub(crate) fn last_resort(depth: u64, esr: u64, far: u64, elr: u64) -> ! {
     match depth {
         ..=2 => {
-            uart::write(SECOND);
+            uart::write(&WORDS.0);
             taken_as(esr, far);
             line("ELR  ", elr);
             uart::write(b"seawall: epitaph: the first\n");

@@ -99,7 +99,7 @@ impl Guest {
                 .of(Region::Programs)?
                 .start
                 .checked_add(4095)?,
-            Spot::Words => epitaph::SECOND.as_ptr() as u64,
+            Spot::Words => epitaph::words(),
             Spot::EmergencyStack => last(Region::EmergencyStack)?,
             Spot::Heap => last(Region::Heap)?,
             Spot::FrameTable => last(Region::FrameTable)?,

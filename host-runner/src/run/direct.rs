@@ -13,6 +13,27 @@ use crate::saved::ScenarioId;
 use crate::scenario::{Platform, Scenario, boot};
 use crate::timeline;
 
+/// Why a scenario is not run on this platform, if it is not meant for it.
+pub(super) fn not_for(scenario: &Scenario, platform: Platform) -> Option<Missing> {
+    if scenario.platforms.contains(&platform) {
+        return None;
+    }
+    let words: Vec<&str> = scenario
+        .platforms
+        .iter()
+        .map(|platform| platform.word())
+        .collect();
+    let fix = if platform == Platform::Qemu {
+        "seawall run --backend lab"
+    } else {
+        "seawall run --backend qemu"
+    };
+    Some(Missing {
+        what: format!("this scenario is for {} alone", words.join(", ")),
+        fix: fix.into(),
+    })
+}
+
 pub(super) fn run(
     backend: &dyn Backend,
     image: &[u8],
@@ -22,25 +43,8 @@ pub(super) fn run(
 ) {
     let platform = Platform::of_backend(backend.name());
     for scenario in scenarios {
-        if !scenario.platforms.contains(&platform) {
-            let words: Vec<&str> = scenario
-                .platforms
-                .iter()
-                .map(|platform| platform.word())
-                .collect();
-            let fix = if platform == Platform::Qemu {
-                "seawall run --backend lab"
-            } else {
-                "seawall run --backend qemu"
-            };
-            let what = format!("this scenario is for {} alone", words.join(", "));
-            output.event(Event::Skipped(skipped(
-                scenario,
-                &Missing {
-                    what,
-                    fix: fix.into(),
-                },
-            )));
+        if let Some(missing) = not_for(scenario, platform) {
+            output.event(Event::Skipped(skipped(scenario, &missing)));
             continue;
         }
         eprintln!("seawall: {} on {}", scenario.name, backend.name());

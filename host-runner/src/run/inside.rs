@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall_replay::plan::Injection;
 
+use super::direct::not_for;
 use super::keep::Keep;
 use super::{Output, again, skipped};
 use crate::backend::Missing;
@@ -11,7 +12,7 @@ use crate::escape;
 use crate::events::{Evacuation, Event, Finding, Outcome, RunStarted, Skipped, Verdict};
 use crate::lab::{Lab, Line, OUT, Orders, Parcel, SessionEnd};
 use crate::saved::{self, SavedError};
-use crate::scenario::Scenario;
+use crate::scenario::{Platform, Scenario};
 
 /// Where the scenarios lie inside.
 const FOLDER: &str = "/scenarios";
@@ -126,7 +127,13 @@ fn follow<'a>(
     }
     let mut first = true;
     for scenario in scenarios {
-        if !output.has_reported(&scenario.name) {
+        if output.has_reported(&scenario.name) {
+            continue;
+        }
+        if let Some(missing) = not_for(scenario, Platform::Kvm) {
+            // The command inside leaves those out that nobody asked it for by name.
+            output.event(Event::Skipped(skipped(scenario, &missing)));
+        } else {
             if std::mem::take(&mut first) {
                 last.iter().for_each(|line| eprintln!("lab: {line}"));
             }

@@ -3,14 +3,19 @@
 #![no_std]
 #![no_main]
 
-use seawall_firmware::calls::{MEMORY_ERROR, PEEK, SLEEP, STACK_TOP};
+use seawall_firmware::calls::{FAILED, INSPECT, MEMORY_ERROR, PEEK, SLEEP, STACK_TOP};
 use seawall_tasks::{MARK, TARGET, What, call, call4, checkpoint, load, write};
 
 seawall_tasks::program!(main);
 
 fn main(slot: u64, _: bool) -> u64 {
     let other = slot + 1;
-    call(SLEEP, 1_000_000, 0, 0);
+    // Until it has ended, or has announced its page and waits.
+    for _ in 0..25 {
+        if call(INSPECT, other, 31, 0) == FAILED {
+            call(SLEEP, 1_000_000, 0, 0);
+        }
+    }
     let word = 0_u64;
     let here = &raw const word as u64;
     checkpoint(2, 0, What::Copy);
