@@ -81,6 +81,9 @@ pub mod register {
     pub const FRAME: u64 = 37;
 }
 
+/// Gives how many errors the replayer has still to draw for announcements; 0 where it draws none.
+pub const LEFT: u64 = 27;
+
 /// What a checkpoint speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]

@@ -8,6 +8,8 @@ use crate::frames::{Entry, MAX_RANGES};
 use crate::slots::MAX_SLOTS;
 
 const PAGE: u64 = 4096;
+/// Frames, of 1 GiB less what the kernel and firmware may have of it, from which on the journal is long.
+const JOURNAL_OF_LARGE: u64 = (1 << 18) - (1 << 14);
 
 /// Free ranges of whole frames. Ranges that find no room are left unused, which is safe.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,12 +93,13 @@ impl Layout {
         // Twice the frames that can be lost, as the ledger takes three quarters; 16,384 of them are more than a
         // machine is left running with.
         let slots = (frames * 2).next_power_of_two().clamp(64, 32_768);
-        // A record is 128 bytes. 4,096 hold a thousand aborts with all that goes with them, 32,768 ten thousand; small
-        // machines keep less.
+        // A record is 128 bytes. 4,096 hold a thousand aborts with all that goes with them, 32,768 ten thousand, 262,144 a
+        // hundred thousand; small machines keep less.
         let records = match frames {
             ..8_192 => 512,
             8_192..32_768 => 4_096,
-            32_768.. => 32_768,
+            32_768..JOURNAL_OF_LARGE => 32_768,
+            JOURNAL_OF_LARGE.. => 262_144,
         };
         // 120 MiB: what is left of a machine that has 128.
         let slots_of_tasks = if frames < 30_720 { 64 } else { MAX_SLOTS as u64 };
@@ -190,8 +193,9 @@ mod tests {
             layout.sizes()
         };
         assert_eq!(
-            [16 << 20, 32 << 20, 127 << 20, 128 << 20].map(|bytes| (sizes(bytes).journal - 128) / 128),
-            [512, 4_096, 4_096, 32_768]
+            [16 << 20, 32 << 20, 127 << 20, 128 << 20, 512 << 20, 1 << 30]
+                .map(|bytes| (sizes(bytes).journal - 128) / 128),
+            [512, 4_096, 4_096, 32_768, 32_768, 262_144]
         );
         assert_eq!(
             [16 << 20, 119 << 20, 120 << 20, 64 << 30].map(|bytes| sizes(bytes).slots),

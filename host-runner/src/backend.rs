@@ -78,8 +78,8 @@ impl Limits {
     /// abort, and its page kept out.
     #[must_use]
     pub fn for_plan(self, plan: &Plan) -> Self {
-        /// 4 MiB of them; no plan of the scenarios at hand brings so many.
-        const MOST: u32 = 1 << 17;
+        /// 16 MiB of them; no plan of the scenarios at hand brings so many.
+        const MOST: u32 = 1 << 19;
         let injections = plan
             .steps()
             .fold(0_u32, |sum, step| sum.saturating_add(step.times));

@@ -14,6 +14,7 @@
 //! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
+//! | `random` | where a seed drew what was injected: which, and a digest of what it drew and of what the journal has |
 //! | `held` | what the runner itself held before and after, where the guest ran in it |
 //! | `compared` | with `--compare`, before the verdict: what Linux made of the same |
 //! | `console` | each line of the guest's console |
@@ -49,6 +50,8 @@ pub enum Event {
     Abort(Box<Abort>),
     /// How the tasks stood at the end.
     Tasks(Tasks),
+    /// What a seed drew.
+    Random(Random),
     /// What the runner held of its host.
     Held(Held),
     /// A line of the console.
@@ -113,6 +116,7 @@ impl Event {
             | Self::ScenarioStarted(_)
             | Self::Trigger(_)
             | Self::Tasks(_)
+            | Self::Random(_)
             | Self::Held(_)
             | Self::Console(_)
             | Self::Compared(_)
@@ -415,6 +419,23 @@ pub struct Skipped {
     pub reason: String,
     /// How to get it.
     pub fix: String,
+}
+
+/// What a seed drew. The same seed gives the same decisions, and on `qemu` the same journal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Random {
+    /// The scenario.
+    pub scenario: String,
+    /// The seed: `seawall run --seed` takes it.
+    pub seed: u64,
+    /// Errors that were to be drawn.
+    pub errors: u32,
+    /// Announcements that something was drawn for, sound accesses among it.
+    pub announcements: u64,
+    /// A digest of what was drawn, in order, and for whom.
+    pub decisions: String,
+    /// A digest of the journal's aborts, in order, without their times and costs.
+    pub journal: String,
 }
 
 /// A figure.

@@ -9,8 +9,8 @@ use seawall_replay::transcript::{Event as Transcribed, What};
 use crate::backend::Run;
 use crate::escape;
 use crate::events::{
-    Abort, Advice, Console, Delivery, Event, Finding, Held, Injected, KeptOut, Outcome, Task, Tasks, Trigger,
-    Verdict,
+    Abort, Advice, Console, Delivery, Event, Finding, Held, Injected, KeptOut, Outcome, Random, Task, Tasks,
+    Trigger, Verdict,
 };
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
@@ -25,7 +25,7 @@ const MOST_CONSOLE_LINES: usize = 400;
 pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
     let mut events = Vec::new();
     let mut previous: Option<(Pattern, usize)> = None;
-    for incident in &judged.incidents {
+    for incident in in_order(scenario, &judged.incidents) {
         let pattern = Pattern::of(incident);
         let one = incident_events(scenario, &judged.evidence, incident);
         match &previous {
@@ -53,6 +53,7 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
             events.push(Event::Advice(advice(scenario, told)));
         }
     }
+    events.extend(random(scenario, run, judged).map(Event::Random));
     if !judged.evidence.reports.is_empty() {
         events.push(Event::Tasks(tasks(scenario, &judged.evidence)));
     }
@@ -76,6 +77,35 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
     }
     events.push(Event::Verdict(verdict(scenario, run, judged)));
     events
+}
+
+/// The incidents as they are told: as they came, or, where a seed drew them, those of a kind together.
+fn in_order<'a>(scenario: &Scenario, incidents: &'a [Incident]) -> Vec<&'a Incident> {
+    let mut all: Vec<&Incident> = incidents.iter().collect();
+    if scenario.random.is_some() {
+        all.sort_by_key(|incident| {
+            let step = incident.injection.and_then(|event| event.step);
+            let kind = incident.abort.map(|(_, abort)| {
+                let record = abort.record;
+                (record.cause as u8, record.esr, record.disr, record.far)
+            });
+            (step.unwrap_or(u16::MAX), kind)
+        });
+    }
+    all
+}
+
+fn random(scenario: &Scenario, run: &Run, judged: &Judged) -> Option<Random> {
+    let random = scenario.random.as_ref()?;
+    let summary = judge::random::summary(scenario, run, &judged.evidence)?;
+    Some(Random {
+        scenario: scenario.name.clone(),
+        seed: random.seed,
+        errors: random.errors,
+        announcements: summary.drawn,
+        decisions: summary.decisions.to_string(),
+        journal: summary.journal.to_string(),
+    })
 }
 
 /// What makes two incidents equal: everything but task, frame, time and cost.

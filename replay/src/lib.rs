@@ -23,6 +23,7 @@
     )
 )]
 
+pub mod draw;
 pub mod entry;
 pub mod handover;
 pub mod interpreter;

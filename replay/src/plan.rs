@@ -7,18 +7,23 @@
 //! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
 //! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
-//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend, 11 patrol |
+//! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend, 11 patrol, 15 draw, 16 nothing |
 //! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given; patrol: 1 = failing, and readable still |
 //! | | | | | 7 | 1 | 1 = the abort is entered by the SError's vector |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
 //! | | | | | 12 | 4 | how often it fires, 0 = without limit |
 //! | | | | | 16 | 8 | SError, also one beside a hole: its ISS; abort: its ESR |
 //! | | | | | 24 | 8 | abort: its FAR; SError later: milliseconds |
+//!
+//! A step that draws has its seed at 16, and at 12 how many errors it brings in all. Those behind it are what it draws
+//! from: of the ones that speak of an announcement one is taken by [`crate::draw`], each as often as its weight, at 8,
+//! says. `nothing` is one of them that leaves the announcement alone.
 
 use crate::entry::Kind;
-use crate::layout::{put, u16_at, u32_at, u64_at};
+use crate::layout::{put, u32_at};
 use crate::port::{Announcement, Window};
 use crate::transcript::What;
+use bytes::{decode_step, encode_step};
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"SEAWALLQ";
@@ -96,6 +101,14 @@ pub enum Injection {
         /// Its errors were corrected so far, and are too many.
         failing: bool,
     },
+    /// The steps behind this one are drawn from, until they have brought as many errors as `times` of this one says. It
+    /// speaks of no announcement itself.
+    Draw {
+        /// What the numbers begin with.
+        seed: u64,
+    },
+    /// Nothing is done: a sound access, drawn as an error might have been.
+    Nothing,
 }
 
 /// When a machine is saved.
@@ -145,6 +158,17 @@ impl Injection {
             Self::Left => What::Left,
             Self::SErrorLater { .. } => What::Pended,
             Self::Patrol { .. } => What::Reported,
+            Self::Draw { .. } | Self::Nothing => What::Announced,
+        }
+    }
+
+    /// How many errors the guest gets by it.
+    #[must_use]
+    pub const fn errors(self) -> u32 {
+        match self {
+            Self::Draw { .. } | Self::Nothing | Self::Save(_) | Self::Mend => 0,
+            Self::HoleBesideSError { .. } => 2,
+            _ => 1,
         }
     }
 
@@ -213,7 +237,8 @@ impl Step {
     /// Whether this step speaks of that announcement.
     #[must_use]
     pub fn matches(&self, window: Window, announcement: Announcement) -> bool {
-        self.window == window
+        !matches!(self.injection, Injection::Draw { .. })
+            && self.window == window
             && self.number == announcement.number
             && self.task.is_none_or(|task| task == announcement.task)
     }
@@ -249,7 +274,7 @@ impl Step {
             Injection::HoleBesideSError { syndrome } => {
                 syndrome as u64 & !SERROR_SYNDROME_MASK == 0 && self.times == 1
             }
-            Injection::Left => true,
+            Injection::Left | Injection::Nothing | Injection::Draw { .. } => true,
             Injection::SErrorLater {
                 syndrome,
                 milliseconds,
@@ -292,8 +317,6 @@ impl core::fmt::Display for PlanError {
 }
 
 impl core::error::Error for PlanError {}
-
-const ANY_TASK: u16 = 0xffff;
 
 /// A plan whose every step has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -379,101 +402,7 @@ impl Plan {
     }
 }
 
-fn decode_step(raw: &[u8]) -> Option<Step> {
-    let task = u16_at(raw, 0)?;
-    let syndrome = u64_at(raw, 16)?;
-    let injection = match (raw.get(5)?, raw.get(6)?) {
-        (1, 0) => Injection::Hole,
-        (1, 1) => Injection::HoleBesideSError {
-            syndrome: u32::try_from(syndrome).ok()?,
-        },
-        (2, 0) => Injection::SError { syndrome: None },
-        (2, 1) if syndrome & !SERROR_SYNDROME_MASK == 0 => Injection::SError {
-            syndrome: Some(u32::try_from(syndrome).ok()?),
-        },
-        (3, has_far @ (0 | 1)) => {
-            let far = (*has_far == 1).then_some(u64_at(raw, 24)?);
-            match raw.get(7)? {
-                0 => Injection::Abort { esr: syndrome, far },
-                1 => Injection::AbortBySErrorVector { esr: syndrome, far },
-                _ => return None,
-            }
-        }
-        (4, 0) => Injection::Poison(Poison::Userfault),
-        (4, 1) => Injection::Poison(Poison::MemoryFailure),
-        (4, 2) => Injection::Poison(Poison::AnnouncedMemoryFailure),
-        (4, 3) => Injection::Poison(Poison::ObjectError { addressed: true }),
-        (4, 4) => Injection::Poison(Poison::ObjectError { addressed: false }),
-        (5, 0) => Injection::ReadOnly,
-        (7, 0) => Injection::Save(When::Announced),
-        (7, 1) => Injection::Save(When::AbortGiven),
-        (10, 0) => Injection::Mend,
-        (11, failing @ (0 | 1)) => Injection::Patrol {
-            failing: *failing == 1,
-        },
-        (8, 0) => Injection::Left,
-        (9, has_syndrome @ (0 | 1)) => Injection::SErrorLater {
-            syndrome: match has_syndrome {
-                0 => None,
-                _ => Some(u32::try_from(syndrome).ok()?),
-            },
-            milliseconds: u32::try_from(u64_at(raw, 24)?).ok()?,
-        },
-        (6, 0) => Injection::HostAbort,
-        _ => return None,
-    };
-    let step = Step {
-        task: (task != ANY_TASK).then_some(task),
-        number: u16_at(raw, 2).filter(|number| *number <= 0xfff)?,
-        window: Window::from_number(*raw.get(4)?)?,
-        skip: u32_at(raw, 8)?,
-        times: u32_at(raw, 12)?,
-        injection,
-    };
-    step.is_sound().then_some(step)
-}
-
-fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {
-    raw.fill(0);
-    let (kind, has_more, syndrome, far) = match step.injection {
-        Injection::Hole => (1, 0, 0, 0),
-        Injection::SError { syndrome: None } => (2, 0, 0, 0),
-        Injection::SError { syndrome: Some(iss) } => (2, 1, u64::from(iss), 0),
-        Injection::Abort { esr, far: None } => (3, 0, esr, 0),
-        Injection::Abort { esr, far: Some(far) } => (3, 1, esr, far),
-        Injection::Poison(Poison::Userfault) => (4, 0, 0, 0),
-        Injection::Poison(Poison::MemoryFailure) => (4, 1, 0, 0),
-        Injection::Poison(Poison::AnnouncedMemoryFailure) => (4, 2, 0, 0),
-        Injection::Poison(Poison::ObjectError { addressed: true }) => (4, 3, 0, 0),
-        Injection::Poison(Poison::ObjectError { addressed: false }) => (4, 4, 0, 0),
-        Injection::ReadOnly => (5, 0, 0, 0),
-        Injection::Save(When::Announced) => (7, 0, 0, 0),
-        Injection::Save(When::AbortGiven) => (7, 1, 0, 0),
-        Injection::Mend => (10, 0, 0, 0),
-        Injection::Patrol { failing } => (11, u8::from(failing), 0, 0),
-        Injection::HoleBesideSError { syndrome } => (1, 1, u64::from(syndrome), 0),
-        Injection::AbortBySErrorVector { esr, far: None } => (3, 0, esr, 0),
-        Injection::AbortBySErrorVector { esr, far: Some(far) } => (3, 1, esr, far),
-        Injection::Left => (8, 0, 0, 0),
-        Injection::SErrorLater {
-            syndrome: None,
-            milliseconds,
-        } => (9, 0, 0, u64::from(milliseconds)),
-        Injection::SErrorLater {
-            syndrome: Some(iss),
-            milliseconds,
-        } => (9, 1, u64::from(iss), u64::from(milliseconds)),
-        Injection::HostAbort => (6, 0, 0, 0),
-    };
-    put(raw, 0, &step.task.unwrap_or(ANY_TASK).to_le_bytes())?;
-    put(raw, 2, &step.number.to_le_bytes())?;
-    let by_serror = matches!(step.injection, Injection::AbortBySErrorVector { .. });
-    put(raw, 4, &[step.window as u8, kind, has_more, u8::from(by_serror)])?;
-    put(raw, 8, &step.skip.to_le_bytes())?;
-    put(raw, 12, &step.times.to_le_bytes())?;
-    put(raw, 16, &syndrome.to_le_bytes())?;
-    put(raw, 24, &far.to_le_bytes())
-}
+mod bytes;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@
 //! | 0x0068 | [`Register::LostFrom`] | w | an address: what [`Register::Lost`] gives next is at or above it |
 //! | 0x0070 | [`Register::Lost`] | r | a page that was reported or taken away, with bit 0 set; zero when there is none from there on |
 //! | 0x0078 | [`Register::Copy`] | w | an [`Announcement`], made before the barrier that begins a copy of a task's memory, or in the middle of the copy |
+//! | 0x0080 | [`Register::Left`] | r | how many errors a plan that draws them has still to bring |
 //! | 0x1000 | [`Register::User`] | w | an [`Announcement`] without a page, from EL0 |
 
 use crate::IntermediateAddress;
@@ -56,6 +57,7 @@ pub enum Register {
     LostFrom = 0x0068,
     Lost = 0x0070,
     Copy = 0x0078,
+    Left = 0x0080,
     User = 0x1000,
 }
 
@@ -79,6 +81,7 @@ impl Register {
             0x0068 => Self::LostFrom,
             0x0070 => Self::Lost,
             0x0078 => Self::Copy,
+            0x0080 => Self::Left,
             0x1000 => Self::User,
             _ => return None,
         })

@@ -167,7 +167,9 @@ impl Replayer {
     fn port_write(&mut self, snapshot: &Snapshot, offset: u64, transfer: Transfer, register: u64) {
         let value = transfer.stored(register);
         let event = match self.interpreter.write(offset, transfer.width, value) {
-            Reaction::Announced { announcement, .. } => of_announcement(What::Announced, None, announcement),
+            Reaction::Announced {
+                step, announcement, ..
+            } => of_announcement(What::Announced, step, announcement),
             Reaction::Inject {
                 step,
                 injection:
@@ -180,6 +182,8 @@ impl Replayer {
                     | Injection::Patrol { .. }
                     | Injection::Save(_)
                     | Injection::Left
+                    | Injection::Draw { .. }
+                    | Injection::Nothing
                     | Injection::SErrorLater { .. }),
                 announcement,
                 ..
@@ -192,7 +196,7 @@ impl Replayer {
                     Injection::Patrol { failing: true } => Some(self.stage2.remember_failing(page)),
                     Injection::Patrol { failing: false } => Some(self.stage2.take_out(page)),
                     // There is no host behind this memory: none that could be poisoned, join slots, save it, take an abort, kick
-                    // the guest out later, or abort an access by itself.
+                    // the guest out later, or abort an access by itself; and what draws, or draws nothing, is no injection.
                     _ => None,
                 };
                 if let Some(changed) = changed {

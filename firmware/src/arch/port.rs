@@ -34,6 +34,11 @@ impl Port {
             .write64(state.register().offset(), announcement.to_word());
     }
 
+    /// How many errors are still to be drawn.
+    pub(crate) fn left(self) -> u64 {
+        self.window.read64(Register::Left.offset())
+    }
+
     pub(crate) fn name_journal(self, address: IntermediateAddress, bytes: u64) {
         self.window.write64(Register::JournalAddress.offset(), address.0);
         self.window.write64(Register::JournalLength.offset(), bytes);

@@ -11,6 +11,7 @@ use super::task::{State, Task};
 use super::trial::Stop;
 use super::{Guest, Kernel};
 use crate::arch::frame::Frame;
+use crate::arch::port::Port;
 use crate::arch::{memory, registers, timer};
 use crate::kernel::console;
 
@@ -68,6 +69,7 @@ impl Guest {
             calls::FUTEX_WAIT => return self.futex_wait(a, b, c),
             calls::FUTEX_WAKE => self.futex_wake(a, b),
             calls::INSPECT => self.inspect(a, b).unwrap_or(FAILED),
+            calls::LEFT => kernel.port.map_or(0, Port::left),
             _ => FAILED,
         };
         self.kernel.set_result(result);

@@ -56,7 +56,7 @@ pub(super) fn syndrome(record: &AbortRecord) -> u64 {
     }
 }
 
-fn one(
+pub(super) fn one(
     case: &Case<'_>,
     findings: &mut Findings,
     expected: &ExpectedAbort,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use seawall_replay::plan::{Injection, Step};
+
 use super::{Case, Findings};
 use crate::scenario::boot;
 
@@ -12,7 +14,8 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     };
     let steps: Vec<_> = plan.steps().collect();
-    for (index, step) in steps.iter().enumerate() {
+    let fixed = |step: &Step| !matches!(step.injection, Injection::Draw { .. });
+    for (index, step) in steps.iter().enumerate().take_while(|(_, step)| fixed(step)) {
         let slot = step
             .task
             .map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));

@@ -57,7 +57,7 @@ fn retired(case: &Case<'_>) -> BTreeSet<u64> {
 /// not have all of them, which is told elsewhere.
 pub(super) fn tables(case: &Case<'_>) -> Option<(u64, u64)> {
     let retired = retired(case);
-    if retired.len() as u64 != case.scenario.expect.retired {
+    if retired.len() as u64 != case.retired() {
         return None;
     }
     let of = |shift: u32| {

@@ -13,6 +13,7 @@ mod injections;
 mod itself;
 mod mapping;
 mod pending;
+pub mod random;
 mod stock;
 mod tasks;
 
@@ -100,7 +101,11 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
     // Without a journal all else would be missing too, and say nothing more.
     let has_journal = evidence.journal_error.is_none();
     if has_journal {
-        aborts::check(&case, &mut findings);
+        if scenario.random.is_some() {
+            random::check(&case, &mut findings);
+        } else {
+            aborts::check(&case, &mut findings);
+        }
         pending::check(&case, &mut findings);
         mapping::check(&case, &mut findings);
     }
@@ -128,6 +133,13 @@ struct Case<'a> {
     kvm: Option<(u32, u32)>,
     evidence: &'a Evidence,
     incidents: &'a [Incident],
+}
+
+impl Case<'_> {
+    /// How many frames must be lost in the end.
+    fn retired(&self) -> u64 {
+        random::retired(self).unwrap_or(self.scenario.expect.retired)
+    }
 }
 
 /// More of one kind than this are counted, not told.

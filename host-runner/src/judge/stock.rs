@@ -12,10 +12,11 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         );
         return;
     };
+    let retired = case.retired();
     findings.compare(
         "retired",
         "frames retired",
-        case.scenario.expect.retired,
+        retired,
         end.retired.saturating_sub(start.retired),
     );
     findings.compare("frames", "frames that exist", start.frames, end.frames);
@@ -23,10 +24,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     // Before it counts for the last time, the guest takes back what its tasks have, also of those that still lived or
     // were kept for inspection: what is missing then is lost.
     let tables = end.tables.saturating_sub(start.tables);
-    let left = end
-        .free
-        .saturating_add(case.scenario.expect.retired)
-        .saturating_add(tables);
+    let left = end.free.saturating_add(retired).saturating_add(tables);
     let what = "frames free, those retired, and the tables that map what lies beside them";
     findings.compare("leak", what, start.free, left);
     if let Some((least, most)) = mapping::tables(case)

@@ -16,7 +16,7 @@ use super::pl011::{self, Pl011};
 use super::table::{Table, pages_of};
 use super::uapi::ArmSea;
 use crate::backend::Limits;
-use crate::budget::{Account, Budget, Passed};
+use crate::budget::Account;
 
 /// Where the PL011 is.
 pub(crate) const UART: u64 = 0x0900_0000;
@@ -133,34 +133,6 @@ impl Board {
         }
     }
 
-    /// The same under a budget; `known` are pages that were bad on a host before this one, and count no more.
-    pub(crate) fn under(self, budget: Option<Budget>, known: impl IntoIterator<Item = u64>) -> Self {
-        Self {
-            account: budget.map(|budget| Account::new(budget).knowing(known)),
-            ..self
-        }
-    }
-
-    /// The limit of the VM's budget that is passed by now, if one is, and nothing is still to come that a save would lose.
-    pub(crate) fn overdrawn(&self) -> Option<Passed> {
-        let passed = self.account.as_ref()?.passed()?;
-        (!self.waits_beside()).then_some(passed)
-    }
-
-    /// Books what the host has learnt: that the guest was given an abort, that a page of its memory is bad, or both.
-    fn book(&mut self, abort: bool, page: Option<u64>) {
-        let now = self.since.elapsed();
-        let page = page.filter(|page| self.memory.contains(page));
-        if let Some(account) = &mut self.account {
-            if let Some(page) = page {
-                account.page(page);
-            }
-            if abort {
-                account.abort(now);
-            }
-        }
-    }
-
     /// What a read gives; `None` where nothing is.
     pub(crate) fn read(&mut self, ipa: u64, width: usize) -> Option<u64> {
         match Place::of(ipa) {
@@ -205,10 +177,12 @@ impl Board {
     fn react(&mut self, reaction: Reaction, offset: u64, value: u64) -> Answer {
         match reaction {
             Reaction::Announced {
+                step,
                 announcement: Announcement { task, number, page },
                 ..
             } => {
                 self.note(Event {
+                    step,
                     task,
                     number,
                     ipa: page.0,
@@ -255,6 +229,8 @@ impl Board {
                     | Injection::Mend
                     | Injection::HostAbort
                     | Injection::Patrol { .. }
+                    | Injection::Draw { .. }
+                    | Injection::Nothing
                     | Injection::Save(_) => {
                         self.note(Event {
                             ipa: offset,
@@ -341,12 +317,10 @@ impl Board {
 
     /// The page at this address is kept out of stage 2 from now on.
     pub(crate) fn kept_out(&mut self, page: u64) {
-        let blank = Event::of(What::KeptOut);
-        let of_page = self
-            .pages
-            .get(page)
-            .map_or(blank, |cause| event(What::KeptOut, *cause));
-        self.note(Event { ipa: page, ..of_page });
+        self.note(Event {
+            ipa: page,
+            ..self.of_page(What::KeptOut, page)
+        });
     }
 
     /// The next access to the page of this cause is an abort that the host takes. It is noted when it comes.
@@ -356,14 +330,19 @@ impl Board {
 
     /// The guest's access left it as an abort that the host took; `page`, where it is known.
     pub(crate) fn host_abort(&mut self, sea: ArmSea, page: Option<u64>) {
-        let blank = Event::of(What::HostAbort);
-        let of_page = page.and_then(|page| self.pages.get(page));
+        let page = page.unwrap_or(0);
         self.note(Event {
-            ipa: page.unwrap_or(0),
+            ipa: page,
             syndrome: sea.esr,
             address: sea.gva.unwrap_or(0),
-            ..of_page.map_or(blank, |cause| event(What::HostAbort, *cause))
+            ..self.of_page(What::HostAbort, page)
         });
+    }
+
+    /// Such an event of the announcement that something was done to this page for, if something was.
+    fn of_page(&self, what: What, page: u64) -> Event {
+        let cause = self.pages.get(page);
+        cause.map_or(Event::of(what), |cause| event(what, *cause))
     }
 
     fn changed(&mut self, what: What, cause: Cause) {
@@ -405,11 +384,6 @@ impl Board {
         });
     }
 
-    /// Whether an SError is to come with an abort that the guest has not met yet.
-    pub(crate) const fn waits_beside(&self) -> bool {
-        self.port.waits_beside()
-    }
-
     /// The SError that is to come with the abort of an access to this page, and for which announcement.
     pub(crate) fn beside(&mut self, ipa: u64) -> Option<(Cause, u32)> {
         let cause = *self.pages.get(ipa & !0xfff)?;
@@ -423,16 +397,11 @@ impl Board {
         if self.save.is_some_and(|save| save.announcement.page.0 == page) {
             self.save_due = true;
         }
-        let blank = Event::of(What::Delivered);
-        let of_page = self
-            .pages
-            .get(page)
-            .map_or(blank, |cause| event(What::Delivered, *cause));
         self.note(Event {
             ipa,
             syndrome,
             address,
-            ..of_page
+            ..self.of_page(What::Delivered, page)
         });
     }
 
@@ -503,6 +472,7 @@ fn event(what: What, cause: Cause) -> Event {
     }
 }
 
+mod account;
 mod reports;
 mod state;
 

@@ -117,7 +117,9 @@ pub(crate) fn pages_of(plan: &Plan, memory: &Range<u64>) -> usize {
             | Injection::Poison(_)
             | Injection::ReadOnly
             | Injection::Patrol { .. }
-            | Injection::HostAbort => match step.times {
+            | Injection::HostAbort
+            // Any of what it draws may be about a page.
+            | Injection::Draw { .. } => match step.times {
                 0 => all,
                 times => usize::try_from(times).unwrap_or(usize::MAX),
             },

@@ -249,7 +249,7 @@ mod tests {
             budget: None,
             limits: Limits::default(),
             state: crate::backend::State::default(),
-            vm: crate::backend::VmOptions::default(),
+            vm: VmOptions::default(),
         };
         let run = qemu.run(&request).unwrap();
         assert_eq!(run.end, RunEnd::Stuck("the guest is not an arm64 Image".into()));

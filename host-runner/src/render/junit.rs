@@ -65,6 +65,7 @@ impl Renderer for Junit {
             | Event::Advice(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Random(_)
             | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)

@@ -59,6 +59,7 @@ impl Renderer for Ktap {
             | Event::Advice(_)
             | Event::Delivery(_)
             | Event::KeptOut(_)
+            | Event::Random(_)
             | Event::Held(_)
             | Event::Abort(_)
             | Event::Tasks(_)

@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use super::table::{self, Row};
 use super::{Renderer, figures, seconds};
-use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Task, Trigger, Verdict};
+use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Random, Task, Trigger, Verdict};
 
 /// So much of the console is shown of a scenario that failed.
 const CONSOLE_LINES: usize = 24;
@@ -86,6 +86,7 @@ impl Renderer for Text {
             }
             Event::Abort(abort) => self.abort(abort, out),
             Event::Tasks(tasks) => lived(&tasks.tasks, out),
+            Event::Random(random) => row(out, "random", &random_text(random)),
             Event::Held(held) => row(out, "runner", &held_text(held)),
             Event::Console(console) => {
                 self.console.push(console.line.clone());
@@ -251,6 +252,13 @@ fn beside(compared: &Compared, out: &mut dyn Write) -> io::Result<()> {
         out,
         "compared",
         &format!("Linux: {} · Seawall: {}", theirs.bold(), compared.ours.bold()),
+    )
+}
+
+fn random_text(random: &Random) -> String {
+    format!(
+        "seed {} · {} errors at {} announcements · decisions {} · journal {}",
+        random.seed, random.errors, random.announcements, random.decisions, random.journal
     )
 }
 

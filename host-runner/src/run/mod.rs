@@ -52,6 +52,9 @@ pub struct RunArguments {
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
     #[arg(long, value_name = "FILE", conflicts_with = "filters")]
     pub restore: Option<PathBuf>,
+    /// Draw errors from this seed, in place of the scenario's own
+    #[arg(long, value_name = "N", conflicts_with_all = ["restore", "compare"], value_parser = seed)]
+    pub seed: Option<u64>,
     /// Save the VM and end with code 5 when it meets more than this on this host: pages=N,aborts=N/60s
     #[arg(long, value_name = "BUDGET", requires = "save")]
     pub budget: Option<Budget>,
@@ -106,6 +109,10 @@ pub fn run(arguments: &RunArguments) -> Exit {
     let scenarios = match selected {
         Ok(scenarios) => scenarios,
         Err(error) => return complain::about_library(&error, arguments.color),
+    };
+    let scenarios = match reseeded(scenarios, arguments.seed) {
+        Ok(scenarios) => scenarios,
+        Err(error) => return complain::about_usage(&error),
     };
     let fits = match (&restore, scenarios.first()) {
         (Some(saved), Some(scenario)) => keep::is_of(saved, scenario),
@@ -166,6 +173,33 @@ pub fn run(arguments: &RunArguments) -> Exit {
         Backend::Lab(lab) => inside::run(lab, started, &scenarios, &keep, &mut output),
     }
     output.finish()
+}
+
+/// A seed, in decimal or with 0x; a scenario's file has room for 63 bits.
+fn seed(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x");
+    let number = digits.map_or_else(|| text.parse(), |digits| u64::from_str_radix(digits, 16));
+    number
+        .ok()
+        .filter(|seed| i64::try_from(*seed).is_ok())
+        .ok_or_else(|| "a seed is a number from 0 to 0x7fffffffffffffff".to_owned())
+}
+
+/// The same scenarios, where those that draw do so from this seed.
+fn reseeded(scenarios: Vec<Scenario>, seed: Option<u64>) -> Result<Vec<Scenario>, String> {
+    let Some(seed) = seed else {
+        return Ok(scenarios);
+    };
+    if scenarios.iter().all(|scenario| scenario.random.is_none()) {
+        return Err("--seed is for scenarios that draw errors, and none of these does: see `seawall list --tag random`".into());
+    }
+    let reseeded = scenarios
+        .into_iter()
+        .map(|scenario| match scenario.with_seed(seed) {
+            Some(again) => again.map_err(|error| error.to_string()),
+            None => Ok(scenario),
+        });
+    reseeded.collect()
 }
 
 /// The same choice, with the lab's command run by an ordinary user; or the backend for which that means nothing.

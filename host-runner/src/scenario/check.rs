@@ -24,6 +24,8 @@ const MEMORY: std::ops::RangeInclusive<u64> = (16 * MIB)..=(64 << 30);
 #[derive(Default)]
 pub(super) struct Checker {
     pub(super) problems: Vec<Problem>,
+    /// The names of what is drawn.
+    pub(super) drawn: Vec<Text>,
 }
 
 impl Checker {
@@ -41,11 +43,12 @@ impl Checker {
             .map(|inject| &inject.get_ref().route)
             .map(|route| (route.span(), route.get_ref().clone()))
             .collect();
-        let injections: Vec<Inject> = raw
+        let mut injections: Vec<Inject> = raw
             .inject
             .into_iter()
             .map(|inject| self.inject(inject, &guest))
             .collect();
+        let random = self.random(raw.random, &mut injections);
         let bystanders = guest.slots(BYSTANDER).count();
         if !injections.is_empty() && bystanders < 2 {
             let help =
@@ -106,6 +109,7 @@ impl Checker {
             linux: raw.linux,
             tags: raw.tags.into_iter().map(Spanned::into_inner).collect(),
             platforms,
+            random,
             timeout: Duration::from_secs(u64::from(seconds)),
             budget,
             expect: self.expect(expect, &guest),
@@ -252,14 +256,15 @@ impl Checker {
         }
         let injection = self.injection(route, at, &raw);
         Inject {
+            skip: self.weight(&raw, injection),
             task: raw.task.map(Spanned::into_inner),
             checkpoint: u16::try_from(checkpoint).unwrap_or(0),
             at,
             injection,
             route: word(route),
             by_itself: route == Route::Itself,
-            skip: self.ranged(raw.skip.as_ref(), "skip", 0..=1_000_000, 0),
             times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
+            name: raw.name.map(Spanned::into_inner),
         }
     }
 
@@ -318,6 +323,7 @@ impl Checker {
             Route::SError => self.serror(at, raw),
             Route::Registers => self.abort_by_registers(at, raw),
             Route::Save => self.save(at, raw),
+            Route::Nothing => Injection::Nothing,
         }
     }
 

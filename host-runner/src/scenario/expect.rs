@@ -90,6 +90,7 @@ impl Checker {
 
     fn abort(&mut self, raw: Spanned<RawAbort>, reachable: &[&str]) -> ExpectedAbort {
         let span = raw.span();
+        let whole = span.clone();
         let raw = raw.into_inner();
         if let Some(task) = &raw.task {
             self.one_of(task, reachable.iter().copied(), "no task of this scenario runs");
@@ -123,12 +124,15 @@ impl Checker {
             let help = Some("only an SError that is taken may be deferred instead".to_owned());
             self.problem(value.span(), "`or_disr` does not fit this cause".into(), help);
         }
+        let times = raw.times.as_ref().map(Number::span);
+        let of = self.expected_of(raw.of, times, &whole);
         let usual = if matches!(cause, Cause::Synchronous | Cause::Patrol) {
             Frame::Announced
         } else {
             Frame::None
         };
         ExpectedAbort {
+            of,
             task: raw.task.map(Spanned::into_inner),
             cause,
             from: self.word(&raw.from, "level").unwrap_or(Level::El0),

@@ -12,6 +12,7 @@ pub mod library;
 mod linux;
 pub mod parse;
 mod policy;
+mod random;
 mod raw;
 mod serror;
 mod words;
@@ -28,6 +29,7 @@ use crate::backend::VmOptions;
 pub use linux::{Does, ExpectedLinux, LinuxOutcome};
 pub use parse::parse;
 pub use policy::Policy;
+pub use random::Random;
 pub use words::{Cause, Cpu, Decision, FinalState, Frame, GuestEnd, Level, Platform, Severity};
 
 /// The guest's programs, and which programs each may start by itself.
@@ -47,6 +49,11 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("storm", &["load"]),
     ("spin", &[]),
     ("bench", &["victim"]),
+    ("bench_tasks", &["victim", "sleeper"]),
+    ("bench_frames", &["victim"]),
+    ("sleeper", &[]),
+    ("gale", &[]),
+    ("tempest", &["load", "store", "pair", "fetch", "walk", "gale"]),
     ("victim", &[]),
     ("write_text", &[]),
     ("run_data", &[]),
@@ -139,6 +146,8 @@ pub struct Scenario {
     pub guest: Guest,
     /// What is done to it.
     pub injections: Vec<Inject>,
+    /// What of that is drawn, where anything is.
+    pub random: Option<Random>,
     /// What it may meet before it is evacuated.
     pub budget: Option<Budget>,
     /// What must come of it.
@@ -197,6 +206,8 @@ pub struct Inject {
     pub skip: u32,
     /// How often it is done.
     pub times: u32,
+    /// How it is called where it is drawn; `skip` is its weight then.
+    pub name: Option<String>,
 }
 
 /// The word for a window of the port.
@@ -251,6 +262,8 @@ pub struct ExpectedMapping {
 /// A run of equal abort records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedAbort {
+    /// What was drawn for it, where errors are drawn.
+    pub of: Option<String>,
     /// Whose program is charged; `None`: nobody.
     pub task: Option<String>,
     /// How it came.

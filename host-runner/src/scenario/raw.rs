@@ -23,6 +23,7 @@ pub(super) struct RawScenario {
     pub(super) timeout_s: Option<Number>,
     pub(super) guest: RawGuest,
     pub(super) budget: Option<Spanned<RawBudget>>,
+    pub(super) random: Option<Spanned<RawRandom>>,
     #[serde(default)]
     pub(super) inject: Vec<Spanned<RawInject>>,
     pub(super) expect: RawExpect,
@@ -50,7 +51,16 @@ pub(super) struct RawBudget {
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawRandom {
+    pub(super) seed: Number,
+    pub(super) aborts: Number,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawInject {
+    pub(super) name: Option<Text>,
+    pub(super) weight: Option<Number>,
     pub(super) task: Option<Text>,
     #[serde(default)]
     pub(super) any: bool,
@@ -116,6 +126,7 @@ pub(super) struct RawMapping {
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAbort {
+    pub(super) of: Option<Text>,
     pub(super) task: Option<Text>,
     pub(super) cause: Text,
     pub(super) from: Text,

@@ -203,6 +203,8 @@ pub(crate) enum Route {
     /// KVM aborts the access without any help.
     Itself,
     SeaExit,
+    /// A sound access, drawn as an error might have been.
+    Nothing,
 }
 
 impl Route {
@@ -244,6 +246,7 @@ impl Word for Route {
         ("save", Self::Save),
         ("self", Self::Itself),
         ("sea-exit", Self::SeaExit),
+        ("nothing", Self::Nothing),
     ];
 }
 

@@ -48,6 +48,11 @@ impl Board {
         self.note(note);
     }
 
+    /// Whether an SError is to come with an abort that the guest has not met yet.
+    pub(crate) const fn waits_beside(&self) -> bool {
+        self.port.waits_beside()
+    }
+
     /// What is saved of the devices.
     pub(crate) fn to_saved(&self) -> saved::Board {
         saved::Board {

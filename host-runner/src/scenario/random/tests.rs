@@ -1,0 +1,1 @@
+//! What a scenario that draws may say.
