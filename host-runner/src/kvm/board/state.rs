@@ -89,8 +89,8 @@ impl Board {
         let address = IntermediateAddress(from.journal_address);
         let mut port = Interpreter::resumed(plan, &from.counts, address)
             .ok_or("the file is of a plan with another count of steps")?;
-        let reports = from.reports.iter().filter_map(|word| Report::from_word(*word));
-        if !reports.map(|report| port.report(report)).all(|has_room| has_room) {
+        let mut reports = from.reports.iter().filter_map(|word| Report::from_word(*word));
+        if !reports.all(|report| port.report(report)) {
             return Err("more reports wait than there is room for".into());
         }
         if from.console.len() > limits.console_bytes {
