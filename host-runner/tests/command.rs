@@ -54,6 +54,9 @@ fn what_is_wrong_on_the_command_line_is_two() {
         &["explain"],
         &["explain", "1", "--as", "far"],
         &["run", "--backend", "xen"],
+        &["run", "--compare", "windows"],
+        &["run", "--compare", "linux", "--backend", "lab"],
+        &["run", "--compare", "linux", "--save", "x.seawall"],
         &["run", "--no-such-option"],
         &["run", "no-such-scenario"],
         &["run", "--tag", "no-such-tag"],
@@ -237,6 +240,23 @@ fn list_shows_every_scenario_for_people_and_machines() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn list_says_what_linux_does_where_that_is_tested() {
+    let text = out(&seawall(&["list", "--compared"]));
+    let all = out(&seawall(&["list"]));
+    assert!(text.lines().count() < all.lines().count());
+    for (name, outcome) in [
+        ("serror-uer ", "panic"),
+        ("load ", "sigbus"),
+        ("serror-ce ", "carries-on"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line.contains(&format!("  Linux: {outcome}")), "{line}");
+    }
+    let json = out(&seawall(&["list", "=serror-ueu", "--format", "ndjson"]));
+    assert!(json.contains(r#""linux_outcome":"panic""#), "{json}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use seawall_agent::Cause;
 use seawall_replay::transcript::What;
 
 use super::{Format, renderer};
-use crate::events::{Event, RunStarted, SCHEMA, Skipped, Totals};
+use crate::events::{Compared, Event, RunStarted, SCHEMA, Skipped, Totals};
 use crate::judge::test_run::{LOAD, Story};
 use crate::timeline;
 
@@ -127,6 +127,49 @@ fn text_shows_the_timeline_and_of_a_failure_what_was_seen() {
         assert!(text.contains(piece), "{piece:?} is not in\n{text}");
     }
     assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn what_linux_did_is_told_in_its_own_words_beside_ours() {
+    let compared = |outcome: Option<&str>, trouble: Option<&str>| {
+        Event::Compared(Box::new(Compared {
+            scenario: "serror-uer".into(),
+            kernel: Some("7.2.13".into()),
+            does: "run".into(),
+            panic_on_oops: false,
+            expected: "panic".into(),
+            outcome: outcome.map(Into::into),
+            trouble: trouble.map(Into::into),
+            as_expected: outcome == Some("panic"),
+            lines: vec!["Kernel panic - not syncing: Asynchronous SError Interrupt".into()],
+            ours: "kill, charged to serror".into(),
+            wall_ms: 1880,
+        }))
+    };
+    let good = compared(Some("panic"), None);
+    let text = of_events(Format::Text, std::slice::from_ref(&good));
+    for piece in [
+        "in Linux   7.2.13, a process announces and does the same (run) · 1.88 s\n",
+        "Kernel panic - not syncing: Asynchronous SError Interrupt\n",
+        "compared   Linux: panic · Seawall: kill, charged to serror\n",
+    ] {
+        assert!(text.contains(piece), "{piece:?} is not in\n{text}");
+    }
+    let json = of_events(Format::Ndjson, std::slice::from_ref(&good));
+    assert!(
+        json.starts_with(r#"{"event":"compared","scenario":"serror-uer","kernel":"7.2.13""#),
+        "{json}"
+    );
+    assert!(json.trim_end().ends_with(r#""level":"info"}"#), "{json}");
+    assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), good);
+    let bad = compared(None, Some("it stood still"));
+    let json = of_events(Format::Ndjson, std::slice::from_ref(&bad));
+    assert!(
+        json.contains(r#""outcome":null"#) && json.contains(r#""level":"error""#),
+        "{json}"
+    );
+    let text = of_events(Format::Text, &[bad]);
+    assert!(text.contains("Linux: it stood still"), "{text}");
 }
 
 /// The timeline of [`LOAD`] with this injection, whose event is of that kind.
