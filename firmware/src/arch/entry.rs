@@ -9,6 +9,7 @@
 //! back without touching it, or never goes back.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 use seawall_agent::engine::{Cause, Level, Snapshot};
 use seawall_firmware::calls;
@@ -28,12 +29,19 @@ pub(crate) struct Emergency {
     _reserved: [u64; 2],
 }
 
-struct GuestCell(UnsafeCell<Option<Guest>>);
+/// The guest, and whether it is there: apart, so that none of it is in the Image.
+struct GuestCell {
+    there: UnsafeCell<bool>,
+    guest: UnsafeCell<MaybeUninit<Guest>>,
+}
 
 // SAFETY: see the module's top: one CPU, exceptions masked.
 unsafe impl Sync for GuestCell {}
 
-static GUEST: GuestCell = GuestCell(UnsafeCell::new(None));
+static GUEST: GuestCell = GuestCell {
+    there: UnsafeCell::new(false),
+    guest: UnsafeCell::new(MaybeUninit::uninit()),
+};
 
 /// An abort in a guarded access, for the code whose access it was.
 struct AbortCell(UnsafeCell<Option<Snapshot>>);
@@ -52,7 +60,9 @@ pub(crate) fn take_guarded_abort() -> Option<Snapshot> {
 /// Puts the guest into its place and runs its first task.
 pub(crate) fn run(guest: Guest) -> ! {
     // SAFETY: boot is over and no task has run: nobody else holds the guest.
-    let guest = unsafe { (*GUEST.0.get()).insert(guest) };
+    let guest = unsafe { (*GUEST.guest.get()).write(guest) };
+    // SAFETY: as above.
+    unsafe { *GUEST.there.get() = true };
     leave_for(guest.first())
 }
 
@@ -73,15 +83,18 @@ fn leave_for(frame: *mut Frame) -> ! {
 /// Only from a handler that came from EL0, once in it; or from one that never returns.
 #[inline(always)]
 unsafe fn guest() -> Option<&'static mut Guest> {
-    let mut address = GUEST.0.get().expose_provenance();
+    let mut address = (&raw const GUEST).expose_provenance();
     // The empty instruction keeps the compiler from knowing which static this is: knowing it, it would compute the
     // address of each field anew, in place of keeping one in a register.
     // SAFETY: no instruction.
     unsafe {
         core::arch::asm!("/* {} */", inout(reg) address, options(nomem, nostack, preserves_flags, pure))
     };
-    // SAFETY: see the module's top; the caller promises that nobody else holds it.
-    unsafe { (*core::ptr::with_exposed_provenance_mut::<Option<Guest>>(address)).as_mut() }
+    let cell = core::ptr::with_exposed_provenance::<GuestCell>(address);
+    // SAFETY: the address is the static's.
+    let cell = unsafe { &*cell };
+    // SAFETY: see the module's top; the caller promises that nobody else holds it, and what is there was written.
+    unsafe { (*cell.there.get()).then(|| (*cell.guest.get()).assume_init_mut()) }
 }
 
 #[inline(always)]
