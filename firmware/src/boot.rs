@@ -15,9 +15,9 @@ use crate::arch::device::Window;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
 use crate::arch::slots::Slots;
-use crate::arch::{self, counter, entry, heap, linear, memory, registers, tables, timer, uart};
+use crate::arch::{self, counter, entry, heap, memory, registers, tables, timer, uart};
 use crate::kernel::task::Task;
-use crate::kernel::{Guest, Parts, console, end, epitaph};
+use crate::kernel::{Guest, Parts, console, end, epitaph, retired};
 
 /// The programs, put in by the build.
 static PROGRAMS: &[u8] = include_bytes!(env!("SEAWALL_BUNDLE"));
@@ -143,7 +143,12 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     let sizes = layout.sizes();
     let mut carve = |bytes| {
         layout
-            .carve(bytes)
+            .carve(bytes, |from| {
+                found
+                    .port
+                    .and_then(|port| port.lost_from(from))
+                    .map(|page| page.0)
+            })
             .unwrap_or_else(|| stop(&"no memory is left for the kernel's books"))
     };
     let (entries, ledger_range, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
@@ -156,7 +161,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     let tasks = carve(Slots::<Task>::bytes(slots));
     let images = carve(Slots::<Image>::bytes(MAX_PROGRAMS as u64 + 1));
     memory::clear(ledger_range);
-    let ledger = Ledger::in_cleared(memory::words(ledger_range)).unwrap_or_else(|error| stop(&error));
+    let mut ledger = Ledger::in_cleared(memory::words(ledger_range)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
     if let Some(port) = found.port {
         port.name_journal(IntermediateAddress(records.start), records.end - records.start);
@@ -169,7 +174,10 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     ];
     epitaph::know_regions(memory::regions(books, PROGRAMS));
     let mut frames = FrameTable::new(memory::entries(entries), layout.frames());
-    frames.take_out_by(linear::take_out);
+    let lost = retired::before_the_start(found.port, &mut frames, &mut ledger);
+    if lost != 0 {
+        log::info!("{lost} frames were lost before this start");
+    }
     let parts = Parts {
         tasks: Slots::new(tasks, Task::EMPTY)
             .unwrap_or_else(|| stop(&"no memory is left for the table of tasks")),

@@ -61,6 +61,8 @@ pub const PEEK_BYTES: usize = 128;
 /// Has the kernel ask for reports of errors that nobody has consumed, as it does from time to time by itself. Gives how
 /// many it has answered.
 pub const PATROL: u64 = 25;
+/// Has the guest begin again, with all memory but what was lost. Does not come back, unless there is no replay port.
+pub const REBOOT: u64 = 26;
 
 /// What [`INSPECT`] reads beside x0 to x30. From [`ESR`](register::ESR) on it is what the task's last abort left in the
 /// journal: only of a task that was killed or isolated for it.

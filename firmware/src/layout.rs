@@ -11,6 +11,9 @@ const PAGE: u64 = 4096;
 /// Frames, of 1 GiB less what the kernel and firmware may have of it, from which on the journal is long.
 const JOURNAL_OF_LARGE: u64 = (1 << 18) - (1 << 14);
 
+/// Lost pages that are gone round for one part of the books; with more of them so close, memory is not to be used.
+const MOST_TRIES: usize = 4_096;
+
 /// Free ranges of whole frames. Ranges that find no room are left unused, which is safe.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
@@ -68,18 +71,25 @@ impl Layout {
         }
     }
 
-    /// Takes whole frames from the end of the largest range.
-    pub fn carve(&mut self, bytes: u64) -> Option<Range> {
+    /// Takes whole frames from the end of the largest range, below the lost pages that are found there; `lost` gives the
+    /// first at or above an address.
+    pub fn carve(&mut self, bytes: u64, lost: impl Fn(u64) -> Option<u64>) -> Option<Range> {
         let bytes = bytes.checked_next_multiple_of(PAGE)?;
-        let largest = self
-            .ranges
-            .iter_mut()
-            .max_by_key(|range| range.end - range.start)?;
-        if largest.end - largest.start < bytes {
-            return None;
+        let largest = *self.ranges.iter().max_by_key(|range| range.end - range.start)?;
+        let mut end = largest.end;
+        for _ in 0..MOST_TRIES {
+            let start = end.checked_sub(bytes).filter(|start| *start >= largest.start)?;
+            match lost(start).filter(|page| (start..end).contains(page)) {
+                // Whatever follows it is no better.
+                Some(page) => end = page & !(PAGE - 1),
+                None => {
+                    let carved = Range { start, end };
+                    self.remove(carved);
+                    return Some(carved);
+                }
+            }
         }
-        largest.end -= bytes;
-        Some(Range::of(largest.end, bytes))
+        None
     }
 
     /// How large the books are for as much memory as there is now.
@@ -167,14 +177,39 @@ mod tests {
             end: 0x4001_0000,
         });
         assert_eq!(
-            layout.carve(0x1001),
+            layout.carve(0x1001, sound),
             Some(Range {
                 start: 0x4000_e000,
                 end: 0x4001_0000
             })
         );
-        assert_eq!(layout.carve(0xe001), None);
+        assert_eq!(layout.carve(0xe001, sound), None);
         assert_eq!(frames(&layout), [(0x40000, 14)]);
+    }
+
+    /// Nothing is lost.
+    fn sound(_: u64) -> Option<u64> {
+        None
+    }
+
+    #[test]
+    fn what_is_carved_has_no_lost_page_in_it() {
+        let mut layout = Layout::default();
+        layout.add(Range {
+            start: 0x4000_0000,
+            end: 0x4001_0000,
+        });
+        let lost = [0x4000_2000_u64, 0x4000_c000, 0x4000_f000];
+        let find = |from: u64| lost.into_iter().find(|page| *page >= from);
+        let carved = layout.carve(0x3000, find).unwrap();
+        assert_eq!((carved.start, carved.end), (0x4000_9000, 0x4000_c000));
+        // What is above is used all the same, but for what is lost; and that is the frame table's to know.
+        assert_eq!(frames(&layout), [(0x40000, 9), (0x4000c, 4)]);
+        let second = layout.carve(0x6000, find).unwrap();
+        assert_eq!((second.start, second.end), (0x4000_3000, 0x4000_9000));
+        assert_eq!(layout.carve(0x4000, find), None);
+        // Whoever names lost pages without end gets no books, and no endless search.
+        assert_eq!(layout.carve(0x1000, |from| Some(from + 0x800)), None);
     }
 
     #[test]

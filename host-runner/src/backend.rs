@@ -128,6 +128,8 @@ pub struct Run {
     pub console: Vec<u8>,
     /// The journal's bytes, copied once; `None` when the guest never named one inside its memory.
     pub journal: Option<Vec<u8>>,
+    /// Those of the lives before, of a guest that began again, first to last; one without bytes could not be read.
+    pub earlier: Vec<Vec<u8>>,
     /// What the replayer saw and did, in order.
     pub events: Vec<Event>,
     /// Events that found no room.

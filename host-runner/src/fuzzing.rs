@@ -151,6 +151,7 @@ pub fn journal(data: &[u8]) {
         end: RunEnd::PoweredOff,
         console: journal.iter().copied().take(64).collect(),
         journal: Some(journal.to_vec()),
+        earlier: Vec::new(),
         events: events
             .chunks_exact(EVENT_BYTES)
             .filter_map(Event::decode)

@@ -15,6 +15,12 @@
 //! | 48 | 8 | base of the replay port |
 //! | 56 | 8 | the transcript |
 //! | 64 | 8 | bytes for the transcript |
+//! | 72 | 8 | a copy of the Image as it was, 0 = there is none, and then the guest cannot begin again |
+//! | 80 | 8 | its length in bytes |
+//! | 88 | 8 | a copy of the device tree |
+//! | 96 | 8 | its length in bytes |
+//! | 104 | 8 | where the journals go of a guest that begins again, one after the other |
+//! | 112 | 8 | bytes for them |
 //! | 120 | 8 | zero; the shim leaves the PSCI function here by which the guest went, as off and reset look alike from outside |
 //! | 128 | | the plan |
 
@@ -56,8 +62,27 @@ pub struct Handover {
     pub transcript: u64,
     /// Bytes for the transcript.
     pub transcript_bytes: u64,
+    /// What it takes to begin again, if the guest may.
+    pub again: Option<Again>,
     /// The plan.
     pub plan: Plan,
+}
+
+/// What it takes to start a guest a second time. Lengths are in bytes, and all of it lies below [`GUEST_FLOOR`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Again {
+    /// The Image as it was.
+    pub image: u64,
+    /// Its length.
+    pub image_bytes: u64,
+    /// The device tree as it was.
+    pub device_tree: u64,
+    /// Its length.
+    pub device_tree_bytes: u64,
+    /// Where journals go.
+    pub journals: u64,
+    /// Room for them.
+    pub journals_bytes: u64,
 }
 
 /// Why the shim cannot begin.
@@ -103,6 +128,19 @@ impl Handover {
             self.transcript,
             self.transcript_bytes,
         ];
+        if let Some(again) = self.again {
+            let words = [
+                again.image,
+                again.image_bytes,
+                again.device_tree,
+                again.device_tree_bytes,
+                again.journals,
+                again.journals_bytes,
+            ];
+            for (slot, word) in bytes.get_mut(72..120)?.chunks_exact_mut(8).zip(words) {
+                slot.copy_from_slice(&word.to_le_bytes());
+            }
+        }
         for (slot, word) in bytes.get_mut(16..72)?.chunks_exact_mut(8).zip(words) {
             slot.copy_from_slice(&word.to_le_bytes());
         }
@@ -131,6 +169,17 @@ impl Handover {
             port: u64_at(bytes, 48).ok_or(Cut)?,
             transcript: u64_at(bytes, 56).ok_or(Cut)?,
             transcript_bytes: u64_at(bytes, 64).ok_or(Cut)?,
+            again: match u64_at(bytes, 72).ok_or(Cut)? {
+                0 => None,
+                image => Some(Again {
+                    image,
+                    image_bytes: u64_at(bytes, 80).ok_or(Cut)?,
+                    device_tree: u64_at(bytes, 88).ok_or(Cut)?,
+                    device_tree_bytes: u64_at(bytes, 96).ok_or(Cut)?,
+                    journals: u64_at(bytes, 104).ok_or(Cut)?,
+                    journals_bytes: u64_at(bytes, 112).ok_or(Cut)?,
+                }),
+            },
             plan: Plan::decode(plan).map_err(HandoverError::Plan)?,
         };
         handover.check()?;
@@ -141,6 +190,23 @@ impl Handover {
     #[must_use]
     pub const fn memory_end(&self) -> u64 {
         self.memory.saturating_add(self.memory_bytes)
+    }
+
+    /// Whether what it takes to begin again lies behind the transcript and below the guest, and fits where it goes.
+    fn again_is_sound(&self) -> bool {
+        let Some(again) = self.again else { return true };
+        let floor = self.transcript.saturating_add(self.transcript_bytes);
+        let is_between = |start: u64, bytes: u64| {
+            start.is_multiple_of(8)
+                && start >= floor
+                && start.checked_add(bytes).is_some_and(|end| end <= GUEST_FLOOR)
+        };
+        let fits = |at: u64, bytes: u64| at.checked_add(bytes).is_some_and(|end| end <= self.memory_end());
+        is_between(again.image, again.image_bytes)
+            && is_between(again.device_tree, again.device_tree_bytes)
+            && is_between(again.journals, again.journals_bytes)
+            && fits(self.entry, again.image_bytes)
+            && fits(self.device_tree, again.device_tree_bytes)
     }
 
     fn check(&self) -> Result<(), HandoverError> {
@@ -183,7 +249,8 @@ impl Handover {
                     .transcript
                     .checked_add(self.transcript_bytes)
                     .is_some_and(|end| end <= GUEST_FLOOR),
-        )
+        )?;
+        misplaced("copy to begin again from", self.again_is_sound())
     }
 }
 
@@ -199,6 +266,14 @@ mod tests {
         port: 0x0b00_0000,
         transcript: 0x4400_0000,
         transcript_bytes: 1 << 20,
+        again: Some(Again {
+            image: 0x4a00_0000,
+            image_bytes: 0x1_0001,
+            device_tree: 0x4c00_0000,
+            device_tree_bytes: 0x1000,
+            journals: 0x4c20_0000,
+            journals_bytes: 1 << 20,
+        }),
         plan: Plan::EMPTY,
     };
 
@@ -215,6 +290,50 @@ mod tests {
             (back.entry, back.memory_end(), back.port),
             (0x5020_0000, 0x5400_0000, 0x0b00_0000)
         );
+        assert_eq!(back.again, GOOD.again);
+        let once = decode(Handover { again: None, ..GOOD }).unwrap();
+        assert_eq!(once.again, None);
+    }
+
+    #[test]
+    fn a_guest_begins_again_from_what_lies_apart_from_it_and_fits() {
+        let good = GOOD.again.unwrap();
+        for again in [
+            Again {
+                image: 0x4400_0008,
+                ..good
+            },
+            Again {
+                image: 0x4a00_0004,
+                ..good
+            },
+            Again {
+                image_bytes: 64 << 20,
+                ..good
+            },
+            Again {
+                device_tree: 0x5000_0000,
+                ..good
+            },
+            Again {
+                device_tree_bytes: u64::MAX,
+                ..good
+            },
+            Again {
+                journals_bytes: 0x03e0_0001,
+                ..good
+            },
+        ] {
+            let wrong = Handover {
+                again: Some(again),
+                ..GOOD
+            };
+            assert_eq!(
+                decode(wrong).unwrap_err(),
+                HandoverError::Misplaced("copy to begin again from"),
+                "{again:x?}"
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod arch;
 #[cfg(target_os = "none")]
 mod epitaph;
 #[cfg(target_os = "none")]
+mod lives;
+#[cfg(target_os = "none")]
 mod record;
 #[cfg(target_os = "none")]
 mod replayer;

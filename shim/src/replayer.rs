@@ -20,6 +20,7 @@ use crate::arch::tables::Translations;
 use crate::arch::vectors::Frame;
 use crate::arch::{firmware, tables, uart};
 use crate::epitaph;
+use crate::lives::Lives;
 use crate::record::Record;
 
 /// The GIC's distributor and redistributors on `virt`, in blocks.
@@ -38,6 +39,7 @@ pub(crate) struct Replayer {
     port: u64,
     memory: Window,
     interpreter: Interpreter,
+    lives: Lives,
     stage2: Stage2<'static, Translations>,
 }
 
@@ -77,6 +79,7 @@ impl Replayer {
             port: handover.port,
             memory: Window::of_guest(handover),
             interpreter: Interpreter::new(handover.plan),
+            lives: Lives::of(handover),
             stage2,
         })
     }
@@ -97,8 +100,9 @@ impl Replayer {
             Answer::Skip => Cpu::advance(&snapshot, 4),
             Answer::ExternalAbort(abort) => self.deliver(&snapshot, abort),
             Answer::Call { advance } => {
-                self.call(frame);
-                Cpu::advance(&snapshot, advance);
+                if !self.call(frame) {
+                    Cpu::advance(&snapshot, advance);
+                }
             }
             Answer::Stuck => epitaph::of_guest(&snapshot, self.transcript, &"the guest is stuck"),
         }
@@ -241,11 +245,14 @@ impl Replayer {
                     ..of_announcement(What::Entered, Some(step), announcement)
                 }
             }
-            Reaction::Journal { address, length } => Event {
-                ipa: address.0,
-                syndrome: length,
-                ..Event::of(What::Journal)
-            },
+            Reaction::Journal { address, length } => {
+                self.lives.journal_is_at(address.0, length);
+                Event {
+                    ipa: address.0,
+                    syndrome: length,
+                    ..Event::of(What::Journal)
+                }
+            }
             Reaction::Noted => return,
             Reaction::Lost { from } => {
                 let memory = self.memory.range();
@@ -253,10 +260,13 @@ impl Replayer {
                 self.interpreter.lost(page.map(IntermediateAddress));
                 return;
             }
-            Reaction::End(end) => Event {
-                ipa: end.to_word(),
-                ..Event::of(What::End)
-            },
+            Reaction::End(end) => {
+                self.lives.ends(end);
+                Event {
+                    ipa: end.to_word(),
+                    ..Event::of(What::End)
+                }
+            }
             Reaction::Refused => Event {
                 ipa: offset,
                 syndrome: value,
@@ -288,8 +298,8 @@ impl Replayer {
         }
     }
 
-    /// PSCI, by HVC or SMC alike.
-    fn call(&self, frame: &mut Frame) {
+    /// PSCI, by HVC or SMC alike. True when the guest begins again: then nothing of the call is left to be done.
+    fn call(&mut self, frame: &mut Frame) -> bool {
         match psci::reply(frame.get(0), frame.get(1)) {
             Reply::Value(value) => frame.set(0, value),
             Reply::Off => {
@@ -297,12 +307,30 @@ impl Replayer {
                 say_how(psci::SYSTEM_OFF);
                 firmware::off()
             }
+            Reply::Reset if self.begin_again(frame) => return true,
             Reply::Reset => {
                 self.note_pending();
                 say_how(psci::SYSTEM_RESET);
                 firmware::reset()
             }
         }
+        false
+    }
+
+    /// Starts the guest once more, where it has said that it wants that: its Image and its device tree as they were, all
+    /// other memory as it is, and what was taken out stays out.
+    fn begin_again(&mut self, frame: &mut Frame) -> bool {
+        let Some(next) = self.lives.begin_another(self.memory) else {
+            return false;
+        };
+        self.interpreter.reboot();
+        self.transcript.add(&next.event);
+        for register in 0..31 {
+            frame.set(register, 0);
+        }
+        frame.set(0, next.device_tree);
+        self.cpu.reset(next.entry);
+        true
     }
 }
 

@@ -27,7 +27,7 @@ struct Mutant {
     scenario: &'static str,
 }
 
-const MUTANTS: [Mutant; 11] = [
+const MUTANTS: [Mutant; 12] = [
     Mutant {
         name: "decode: no exception is an abort",
         file: "agent/src/syndrome/mod.rs",
@@ -69,6 +69,13 @@ const MUTANTS: [Mutant; 11] = [
         from: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n",
         to: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n    if physical != u64::MAX {\n        return TakenOut::Done;\n    }\n",
         scenario: "retired",
+    },
+    Mutant {
+        name: "reboot: the list of lost frames is dropped",
+        file: "firmware/src/kernel/retired.rs",
+        from: "    for frame in lost(port, most) {\n",
+        to: "    for frame in lost(port, 0) {\n",
+        scenario: "reboot",
     },
     Mutant {
         name: "border: no ESB at the entry from a call",

@@ -49,6 +49,13 @@ impl Port {
         Report::from_word(self.window.read64(Register::Patrol.offset()))
     }
 
+    /// The first page from this address on that is out.
+    pub(crate) fn lost_from(self, address: u64) -> Option<IntermediateAddress> {
+        self.window.write64(Register::LostFrom.offset(), address);
+        Report::from_word(self.window.read64(Register::Lost.offset()))
+            .map(|report| IntermediateAddress(report.page.0))
+    }
+
     pub(crate) fn end(self, end: End) {
         self.window.write64(Register::End.offset(), end.to_word());
     }

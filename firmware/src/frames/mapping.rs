@@ -89,6 +89,15 @@ impl FrameTable<'_> {
         self.waiting.last
     }
 
+    /// Has a frame that was retired before there was a mapping taken out of it too.
+    pub fn take_out_as_well(&mut self, frame: FrameNumber) {
+        if self.holder(frame) == Holder::Retired
+            && let Some((index, _)) = self.find(frame)
+        {
+            self.take_out_later(index);
+        }
+    }
+
     /// Notes a retired frame.
     #[inline(always)]
     pub(super) fn take_out_later(&mut self, index: u32) {

@@ -64,6 +64,7 @@ impl Guest {
             calls::SPAWN => self.spawn(a, b),
             calls::WAIT => return self.wait(a),
             calls::PATROL => self.patrol(),
+            calls::REBOOT => self.reboot(),
             calls::READ => self.read(a, b),
             calls::PEEK => self.peek(a, b, c, d),
             calls::FUTEX_WAIT => return self.futex_wait(a, b, c),

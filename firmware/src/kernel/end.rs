@@ -11,7 +11,7 @@ use spin::Once;
 use super::Guest;
 use super::task::State;
 use crate::arch::port::Port;
-use crate::arch::{linear, psci, uart};
+use crate::arch::{psci, uart};
 
 /// The ways out, known from the boot on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,10 +19,6 @@ pub(crate) struct Ways {
     pub(crate) port: Option<Port>,
     pub(crate) conduit: Option<Conduit>,
 }
-
-/// The kernel's own figure: the most instructions that it took to take one retired frame out of the linear map. Programs
-/// number theirs from 1 on.
-const TAKEN_OUT: u64 = 0x101;
 
 static WAYS: Once<Ways> = Once::new();
 
@@ -38,6 +34,15 @@ pub(super) fn leave(end: End) -> ! {
         port.end(end);
     }
     psci::power_off(ways.conduit)
+}
+
+/// Has the machine begin again.
+pub(super) fn reboot() -> ! {
+    let ways = WAYS.get().copied().unwrap_or_default();
+    if let Some(port) = ways.port {
+        port.end(End::Reboot);
+    }
+    psci::reset(ways.conduit)
 }
 
 /// Stops for a reason of the guest's own: bad input. The reason has been logged.
@@ -63,21 +68,7 @@ impl Guest {
             say(&report);
             self.note(&Note::Task(report));
         }
-        // Every task's memory comes back now, also that of those that still lived, so that the stock must be what it
-        // was at the start, less what was retired.
-        for slot in 1..self.kernel.tasks.made() {
-            self.kernel.give_back(slot);
-        }
-        self.kernel.frames.take_out_retired();
-        let dearest = linear::dearest();
-        if dearest != 0 {
-            self.note(&Note::Measure {
-                number: TAKEN_OUT,
-                value: dearest,
-            });
-        }
-        let census = self.kernel.census(true);
-        self.note(&Note::Census(census));
+        let census = self.take_stock();
         match (damaged, faulted, aborts) {
             (0, 0, 0) => log::info!("verdict: clean, no memory error"),
             (0, 0, _) => log::info!(

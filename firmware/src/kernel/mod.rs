@@ -23,7 +23,7 @@ mod inspect;
 mod load;
 mod patrol;
 pub(crate) mod recover;
-mod retired;
+pub(crate) mod retired;
 mod schedule;
 pub(crate) mod task;
 mod trial;

@@ -46,7 +46,27 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         RunEnd::Saved(_) => findings.add("run-end", "the run", "power off", "saved, and not restored"),
         RunEnd::Stuck(reason) => findings.add("run-end", "the run", "power off", escape::text(reason)),
     }
-    match case.evidence.ends.as_slice() {
+    let reboots = case
+        .evidence
+        .ends
+        .iter()
+        .filter(|end| **end == End::Reboot)
+        .count();
+    findings.compare(
+        "reboots",
+        "the guest's own word",
+        case.scenario.expect.reboots as usize,
+        reboots,
+    );
+    findings.compare(
+        "reboots",
+        "the replayer",
+        case.scenario.expect.reboots,
+        case.evidence.reboots,
+    );
+    let ends = case.evidence.ends.iter().copied();
+    let ends: Vec<End> = ends.filter(|end| *end != End::Reboot).collect();
+    match ends.as_slice() {
         [] if expected == GuestEnd::Enosys => {}
         [] => findings.add("guest-end", "the guest's own word", expected.word(), "none"),
         [end] if Some(*end) == expected.end() => {}

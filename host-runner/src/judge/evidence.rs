@@ -46,6 +46,8 @@ pub struct Mapping {
 pub struct Evidence {
     /// Why there is no readable journal.
     pub journal_error: Option<String>,
+    /// Number of the last record.
+    pub last: u64,
     /// Records overwritten by later ones.
     pub lost: u64,
     /// Numbers of records that were being written.
@@ -70,6 +72,10 @@ pub struct Evidence {
     pub mapping: Vec<Mapping>,
     /// Instructions to the first of EL0.
     pub booted: Option<u64>,
+    /// Stocks at start and end of the lives before, of a guest that began again.
+    pub earlier_stock: Vec<(Option<Census>, Option<Census>)>,
+    /// How often it began again, by the replayer.
+    pub reboots: u32,
     /// The guest's own words about its end.
     pub ends: Vec<End>,
     /// Pages taken away, poisoned, made read-only or given back, SErrors pended, aborts entered and those that the host took, and machines saved, in
@@ -114,25 +120,36 @@ impl Evidence {
                 What::Stuck => evidence.stuck.push(*event),
                 What::Advised => evidence.advised.push(*event),
                 What::Saved => evidence.evacuations = evidence.evacuations.saturating_add(1),
-                What::Announced
-                | What::Journal
-                | What::Restored
-                | What::Rebooted
-                | What::StillPending
-                | What::Unknown(_) => {}
+                What::Rebooted => evidence.reboots = evidence.reboots.saturating_add(1),
+                What::Announced | What::Journal | What::Restored | What::StillPending | What::Unknown(_) => {}
             }
         }
-        match run.journal.as_deref().map(journal::read) {
-            None => evidence.journal_error = Some("the guest never named one inside its memory".into()),
-            Some(Err(error)) => evidence.journal_error = Some(error.to_string()),
+        for journal in &run.earlier {
+            evidence.take_journal(Some(journal));
+            let stock = (evidence.census_start.take(), evidence.census_end.take());
+            evidence.earlier_stock.push(stock);
+            // Those of the last life count.
+            evidence.reports.clear();
+        }
+        evidence.take_journal(run.journal.as_deref());
+        evidence
+    }
+
+    fn take_journal(&mut self, journal: Option<&[u8]>) {
+        // Each life numbers its records from 1 on.
+        let before = self.last;
+        match journal.map(journal::read) {
+            None => self.journal_error = Some("the guest never named one inside its memory".into()),
+            Some(Err(error)) => self.journal_error = Some(error.to_string()),
             Some(Ok(reader)) => {
-                evidence.lost = reader.lost();
-                for entry in reader.entries() {
-                    evidence.take(entry);
+                self.lost = self.lost.saturating_add(reader.lost());
+                for mut entry in reader.entries() {
+                    entry.sequence = entry.sequence.saturating_add(before);
+                    self.last = self.last.max(entry.sequence);
+                    self.take(entry);
                 }
             }
         }
-        evidence
     }
 
     /// The program in a slot when record `sequence` was written, as far as the journal tells.

@@ -213,6 +213,7 @@ impl Story {
             end: self.end.clone(),
             console: self.console.clone(),
             journal: Some(bytes),
+            earlier: Vec::new(),
             events: self.events.clone(),
             events_lost: self.events_lost,
             usage: self.usage,

@@ -430,3 +430,46 @@ fn a_retired_frame_that_was_read_is_held_against_what_is_expected() {
         assert_eq!(findings(&[note]), vec!["mapping"; count]);
     }
 }
+
+/// A guest that began again after its abort: two journals, and the frame out from the start of the second.
+#[test]
+fn each_life_is_judged_and_what_was_lost_stays_lost() {
+    let text = LOAD.replace("end = \"done\"\n", "end = \"done\"\nreboots = 1\n");
+    let judged = |spoil: &dyn Fn(&mut Story, &mut crate::backend::Run)| {
+        let mut first = Story::load();
+        first.scenario = parse("load.toml", &text).unwrap();
+        let life = first.run();
+        let mut second = Story::load();
+        second.items.retain(|item| !matches!(item, Item::Abort(_)));
+        second.items[0] = Item::Note(super::test_run::census(false, 14_998, 1));
+        let census = second.final_census();
+        (census.free, census.tables) = (14_998, 0);
+        let rebooted = [ended(End::Reboot), Event::of(What::Rebooted)];
+        second.events.splice(2..2, rebooted);
+        let mut run = second.run();
+        run.earlier = vec![life.journal.unwrap()];
+        spoil(&mut second, &mut run);
+        let findings = judge(&first.scenario, &run, None).verdict.findings;
+        findings
+            .into_iter()
+            .map(|finding| finding.check)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&|_, _| {}), [""; 0]);
+    let again = |story: &mut Story, run: &mut crate::backend::Run, start: Note| {
+        story.items[0] = Item::Note(start);
+        run.journal = story.run().journal;
+    };
+    // The list was dropped: the frame is free again.
+    let dropped = judged(&|story, run| again(story, run, super::test_run::census(false, 14_999, 0)));
+    assert!(dropped.contains(&"retired"), "{dropped:?}");
+    // A frame is missing in the second life alone.
+    let leaked = judged(&|story, run| again(story, run, super::test_run::census(false, 14_999, 1)));
+    assert_eq!(leaked, ["leak"]);
+    // The first life's journal cannot be read.
+    let unread = judged(&|_, run| run.earlier = vec![Vec::new()]);
+    assert!(unread.contains(&"journal"), "{unread:?}");
+    // It began again less often than it should, or says so and did not.
+    let once = judged(&|_, run| run.events.retain(|event| event.what != What::Rebooted));
+    assert_eq!(once, ["reboots"]);
+}

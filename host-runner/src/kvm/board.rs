@@ -9,7 +9,7 @@ use std::time::Instant;
 use seawall_replay::entry::Kind;
 use seawall_replay::interpreter::{Interpreter, Reaction, Save};
 use seawall_replay::plan::{Injection, Plan, Poison, When};
-use seawall_replay::port::{self, Announcement};
+use seawall_replay::port::{self, Announcement, End};
 use seawall_replay::transcript::{Event, What};
 
 use super::pl011::{self, Pl011};
@@ -89,6 +89,9 @@ pub(crate) struct Board {
     // Those that something was done to.
     pages: Table<Cause>,
     journal: Option<Range<u64>>,
+    // The guest has said that it begins again; and what it left behind each time that it did.
+    reboots: bool,
+    earlier: Vec<Vec<u8>>,
     // The step that saves, if one has fired and waits; and whether it waits no longer.
     save: Option<Save>,
     save_due: bool,
@@ -107,6 +110,8 @@ pub(crate) struct Remains {
     pub(crate) events_lost: u64,
     /// Where the journal is: inside memory, and not longer than [`JOURNAL_LIMIT`].
     pub(crate) journal: Option<Range<u64>>,
+    /// Those of the lives before.
+    pub(crate) earlier: Vec<Vec<u8>>,
 }
 
 impl Board {
@@ -126,6 +131,8 @@ impl Board {
             events_lost: 0,
             pages: Table::with_room(room, Cause::ANY),
             journal: None,
+            reboots: false,
+            earlier: Vec::new(),
             save: None,
             save_due: false,
             account: None,
@@ -256,6 +263,7 @@ impl Board {
                 Answer::Done
             }
             Reaction::End(end) => {
+                self.reboots = end == End::Reboot;
                 self.note(Event {
                     ipa: end.to_word(),
                     ..Event::of(What::End)
@@ -440,6 +448,7 @@ impl Board {
             events: self.events,
             events_lost: self.events_lost,
             journal: self.journal,
+            earlier: self.earlier,
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Machine {
     // Goes before the VM, whose tables it may have to mend.
     pub(super) outside: Option<Errands>,
     pub(super) vcpu: VcpuFd,
+    kind: kvm_vcpu_init,
     pub(super) gic: DeviceFd,
     pub(super) board: Board,
     pub(super) memory: Memory,
@@ -81,6 +82,7 @@ impl Machine {
         let layout = request.state.saved.map(|saved| &saved.layout);
         let Bare {
             vcpu,
+            kind,
             gic,
             mut memory,
         } = Bare::new(kvm, abilities, request, layout)?;
@@ -100,13 +102,7 @@ impl Machine {
             state::restore(&vcpu, &gic, &memory, &abilities, saved)?;
             Board::restored(memory.range(), request.plan, &request.limits, saved)?
         } else {
-            let entry = memory.load_image(request.image)?;
-            let tree = memory.load_tree(&tree(request)?)?;
-            // [Linux Documentation/arch/arm64/booting.rst] x0 is the device tree; x1 to x3 are zero already, and KVM
-            // enters at EL1 with all exceptions masked.
-            for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
-                registers::set(&vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
-            }
+            load(&vcpu, &memory, request)?;
             Board::new(memory.range(), request.plan, &request.limits)
         };
         // What was out of use before is known, and was paid for on another host.
@@ -119,6 +115,7 @@ impl Machine {
         Ok(Self {
             outside,
             vcpu,
+            kind,
             gic,
             board,
             memory,
@@ -134,8 +131,49 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Has the guest begin again: its journal is kept, the vCPU as it was at the start, Image and device tree in their
+    /// places, and the rest of memory as it is. By a thread that is in no sandbox.
+    ///
+    /// # Errors
+    /// Why it cannot, for people.
+    pub(super) fn reboot(&mut self, request: &Request<'_>) -> Result<(), String> {
+        let journal = self.board.journal().and_then(|range| self.memory.copy(range));
+        self.board.rebooted(journal.unwrap_or_default());
+        let loaded = [
+            memory::BASE..memory::BASE + tree(request)?.len() as u64,
+            memory::image(request.image),
+        ];
+        // To write there would end the runner.
+        if !loaded.iter().all(|range| self.memory.is_sound(range)) {
+            return Err(
+                "the guest cannot begin again: its Image or its device tree lies on a poisoned page".into(),
+            );
+        }
+        self.vcpu
+            .vcpu_init(&self.kind)
+            .map_err(failed("KVM_ARM_VCPU_INIT, for a guest that begins again"))?;
+        keep_to_psci(&self.vcpu)?;
+        self.later = Later::default();
+        load(&self.vcpu, &self.memory, request)
+    }
+}
+
+/// Puts the guest into memory, and its vCPU at its entry.
+fn load(vcpu: &VcpuFd, memory: &Memory, request: &Request<'_>) -> Result<(), String> {
+    let entry = memory.load_image(request.image)?;
+    let tree = memory.load_tree(&tree(request)?)?;
+    // [Linux Documentation/arch/arm64/booting.rst] x0 is the device tree; x1 to x3 are zero already, and KVM
+    // enters at EL1 with all exceptions masked.
+    for (register, value) in [(Register::Pc, entry), (Register::X0, tree)] {
+        registers::set(vcpu, register, value).map_err(failed("KVM_SET_ONE_REG"))?;
+    }
+    Ok(())
+}
+
 /// A VM with nothing in its memory yet.
 struct Bare {
+    kind: kvm_vcpu_init,
     vcpu: VcpuFd,
     gic: DeviceFd,
     memory: Memory,
@@ -172,7 +210,7 @@ impl Bare {
 
         let mut vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
         let gic = create_gic(&vm)?;
-        initialise(&vm, &vcpu, abilities.pmu, request.vm.el2)?;
+        let kind = initialise(&vm, &vcpu, abilities.pmu, request.vm.el2)?;
         keep_to_psci(&vcpu)?;
         if request.vm.ease {
             unusual::double_fault_2(&vcpu)?;
@@ -195,7 +233,12 @@ impl Bare {
             &(memory::BASE..memory::BASE.saturating_add(request.memory_bytes)),
         );
         let memory = Memory::new(vm, request.memory_bytes, abilities.slots, pages, layout)?;
-        Ok(Self { vcpu, gic, memory })
+        Ok(Self {
+            vcpu,
+            kind,
+            gic,
+            memory,
+        })
     }
 }
 
@@ -253,7 +296,7 @@ fn create_gic(vm: &VmFd) -> Result<DeviceFd, MachineError> {
     Ok(gic)
 }
 
-fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<(), String> {
+fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<kvm_vcpu_init, String> {
     let mut kind = kvm_vcpu_init::default();
     vm.get_preferred_target(&mut kind)
         .map_err(failed("KVM_ARM_PREFERRED_TARGET"))?;
@@ -264,7 +307,8 @@ fn initialise(vm: &VmFd, vcpu: &VcpuFd, pmu: bool, el2: bool) -> Result<(), Stri
     if el2 {
         kind.features[0] |= 1 << unusual::KVM_ARM_VCPU_HAS_EL2;
     }
-    vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))
+    vcpu.vcpu_init(&kind).map_err(failed("KVM_ARM_VCPU_INIT"))?;
+    Ok(kind)
 }
 
 /// Has the guest see PSCI 1.1 (Linux 5.18) where the host has a later one: what is saved here goes on on an older host.

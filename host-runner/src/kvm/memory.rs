@@ -388,6 +388,12 @@ impl Memory {
         Ok(BASE)
     }
 
+    /// Whether nothing of this range, which is inside, is poisoned.
+    pub(super) fn is_sound(&self, range: &Range<u64>) -> bool {
+        let first = range.start & !(PAGE - 1);
+        self.poisoned.range(first..range.end).next().is_none()
+    }
+
     /// A copy of a part of memory; `None` when it is not all inside, or partly poisoned: to read that would end the runner.
     pub(super) fn copy(&self, range: &Range<u64>) -> Option<Vec<u8>> {
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
@@ -402,4 +408,10 @@ impl Memory {
             .ok()?;
         Some(bytes)
     }
+}
+
+/// Where an Image of these bytes lies.
+pub(super) fn image(bytes: &[u8]) -> Range<u64> {
+    let start = BASE + IMAGE_OFFSET;
+    start..start + bytes.len() as u64
 }

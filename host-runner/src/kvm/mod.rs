@@ -124,6 +124,7 @@ impl Backend for Kvm {
             end: RunEnd::Stuck(reason),
             console: Vec::new(),
             journal: None,
+            earlier: Vec::new(),
             events: Vec::new(),
             events_lost: 0,
             wall: begin.elapsed(),
@@ -168,10 +169,23 @@ impl Backend for Kvm {
         // Before the guest's first instruction; what the guest has of its memory by then does not count.
         let guest = machine.memory.host_range().unwrap_or(0..0);
         let before = usage::measure(&guest);
-        let running = thread::Created(machine)
-            .start()
-            .map_err(|error| error.to_string());
-        let stopped = match running.and_then(|running| running.stopped_within(request.limits.wall)) {
+        let run = |machine| {
+            let running = thread::Created(machine).start();
+            let left = request.limits.wall.saturating_sub(begin.elapsed());
+            running.map_err(|error| error.to_string())?.stopped_within(left)
+        };
+        let mut stopped = run(machine);
+        while let Ok(thread::Stopped {
+            end: thread::End::Reboot,
+            mut machine,
+        }) = stopped
+        {
+            stopped = match machine.reboot(request) {
+                Ok(()) => run(machine),
+                Err(reason) => Err(reason),
+            };
+        }
+        let stopped = match stopped {
             Ok(stopped) => stopped,
             Err(reason) => return Ok(nothing(reason)),
         };
@@ -183,6 +197,7 @@ impl Backend for Kvm {
             end,
             console: remains.console,
             journal: remains.journal.and_then(|range| memory.copy(&range)),
+            earlier: remains.earlier,
             events: remains.events,
             events_lost: remains.events_lost,
             wall: begin.elapsed(),

@@ -48,6 +48,8 @@ pub(super) struct Stopped {
 pub(super) enum End {
     /// The run is over.
     Over(RunEnd),
+    /// The guest begins again.
+    Reboot,
     /// The machine is to be saved where it stands, for this step: by a thread that is in no sandbox.
     Save(Cause),
     /// Its budget is overdrawn: it is to be saved, and to leave this host.
@@ -60,6 +62,8 @@ impl Stopped {
         let Self { end, mut machine } = self;
         let end = match end {
             End::Over(end) => end,
+            // Whoever could have started it again did not.
+            End::Reboot => RunEnd::Reset,
             End::Save(cause) => machine.save_and_stop(Some(cause)),
             End::Evacuate(passed) => match machine.save_and_stop(None) {
                 RunEnd::Saved(file) => RunEnd::Evacuated { passed, file },

@@ -171,6 +171,7 @@ impl Machine {
             Exit::Poisoned(met) => self.abort_by_poison(met).and_then(|()| self.keep_out(met)),
             Exit::HostAbort(taken) => self.replay(taken),
             Exit::System(KVM_SYSTEM_EVENT_SHUTDOWN) => return Some(End::Over(RunEnd::PoweredOff)),
+            Exit::System(KVM_SYSTEM_EVENT_RESET) if self.board.wants_reboot() => return Some(End::Reboot),
             Exit::System(KVM_SYSTEM_EVENT_RESET) => return Some(End::Over(RunEnd::Reset)),
             Exit::System(kind) => Err(format!("system event {kind}")),
             Exit::Unknown(reason) => Err(format!("exit reason {reason}")),

@@ -204,6 +204,7 @@ mod tests {
             end,
             console: Vec::new(),
             journal: None,
+            earlier: Vec::new(),
             events: events.iter().map(event).collect(),
             events_lost: 0,
             wall: Duration::ZERO,

@@ -24,6 +24,7 @@ pub(super) struct Aftermath {
     pub(super) events: Vec<Event>,
     pub(super) events_lost: u64,
     pub(super) journal: Option<Vec<u8>>,
+    pub(super) earlier: Vec<Vec<u8>>,
 }
 
 impl Aftermath {
@@ -38,14 +39,30 @@ impl Aftermath {
         };
         let journal =
             journal_place(handover, &events).and_then(|(address, length)| ram.read(address, length).ok());
+        let earlier = events
+            .iter()
+            .filter(|event| event.what == What::Rebooted)
+            .map(|event| kept_journal(handover, event).and_then(|(at, length)| ram.read(at, length).ok()))
+            // One that is not there is one that cannot be read.
+            .map(Option::unwrap_or_default)
+            .collect();
         let end = end(ended, fault, &events, outcome(ram));
         Self {
             end,
             events,
             events_lost,
             journal,
+            earlier,
         }
     }
+}
+
+/// Where the shim has put the journal of a guest that began again, if that is where such journals go.
+fn kept_journal(handover: &Handover, event: &Event) -> Option<(u64, u64)> {
+    let again = handover.again?;
+    let end = event.ipa.checked_add(event.syndrome)?;
+    let inside = event.ipa >= again.journals && end <= again.journals.checked_add(again.journals_bytes)?;
+    inside.then_some((event.ipa, event.syndrome))
 }
 
 fn outcome(ram: &Ram) -> u64 {
@@ -111,6 +128,7 @@ mod tests {
         port: 0x0b00_0000,
         transcript: 0x4400_0000,
         transcript_bytes: 1 << 20,
+        again: None,
         plan: Plan::EMPTY,
     };
 

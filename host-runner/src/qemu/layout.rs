@@ -7,9 +7,11 @@
 //! | 0x4300_0000 | the handover |
 //! | 0x4400_0000 | the transcript, 64 MiB at most |
 //! | 0x4800_0000 | QEMU's device tree, for whoever it boots: here the shim, which does not look at it |
+//! | 0x4a00_0000 | the Image and the device tree as they are, for a guest that begins again |
+//! | 0x4c20_0000 | its journals, one for each time that it did |
 //! | 0x5000_0000 | the guest's memory: its device tree, and 2 MiB on its Image |
 
-use seawall_replay::handover::{self, Handover};
+use seawall_replay::handover::{self, Again, Handover};
 use seawall_replay::transcript;
 
 use crate::backend::Request;
@@ -19,6 +21,9 @@ use crate::guest_tree::{Gic, GuestTree, Region};
 pub(super) const RAM: u64 = 0x4000_0000;
 const TRANSCRIPT: u64 = 0x4400_0000;
 const TRANSCRIPT_END: u64 = 0x4800_0000;
+const AGAIN_IMAGE: u64 = 0x4a00_0000;
+const AGAIN_TREE: u64 = 0x4c00_0000;
+const JOURNALS: u64 = 0x4c20_0000;
 const DEVICE_TREE: u64 = handover::GUEST_FLOOR;
 const IMAGE: u64 = DEVICE_TREE + DEVICE_TREE_ROOM;
 /// What a boot loader gives a device tree at most [Linux Documentation/arch/arm64/booting.rst].
@@ -84,6 +89,7 @@ impl Layout {
             port: PORT,
             transcript: TRANSCRIPT,
             transcript_bytes: transcript_bytes(request.limits.events),
+            again: again(request.image.len() as u64, device_tree.len() as u64, initrd),
             plan: request.plan,
         };
         let mut handover_block = vec![0; handover::MAX_BYTES];
@@ -106,14 +112,32 @@ impl Layout {
     }
 
     /// What lies where at the start.
-    pub(super) fn contents<'a>(&'a self, image: &'a [u8], initrd: &'a [u8]) -> [(u64, &'a [u8]); 4] {
+    pub(super) fn contents<'a>(&'a self, image: &'a [u8], initrd: &'a [u8]) -> [(u64, &'a [u8]); 6] {
+        let (again_image, again_tree): (&[u8], &[u8]) = match self.handover.again {
+            Some(_) => (image, &self.device_tree),
+            None => (&[], &[]),
+        };
         [
             (handover::ADDRESS, &self.handover_block),
             (DEVICE_TREE, &self.device_tree),
             (IMAGE, image),
             (self.initrd, initrd),
+            (AGAIN_IMAGE, again_image),
+            (AGAIN_TREE, again_tree),
         ]
     }
+}
+
+/// What it takes to begin again. A foreign guest may be too large, and one with a file system has changed that by then.
+fn again(image_bytes: u64, device_tree_bytes: u64, initrd: &[u8]) -> Option<Again> {
+    (image_bytes <= AGAIN_TREE - AGAIN_IMAGE && initrd.is_empty()).then_some(Again {
+        image: AGAIN_IMAGE,
+        image_bytes,
+        device_tree: AGAIN_TREE,
+        device_tree_bytes,
+        journals: JOURNALS,
+        journals_bytes: handover::GUEST_FLOOR - JOURNALS,
+    })
 }
 
 /// As many events as asked for, as far as there is room.
@@ -186,13 +210,29 @@ mod tests {
         image
     }
 
+    fn blob_of(layout: &Layout) -> &[u8] {
+        &layout.device_tree
+    }
+
     #[test]
     fn a_guest_is_laid_out_as_the_table_says() {
         let image = image();
         let layout = Layout::new(&request(&image, 64 << 20), b"cpio").unwrap();
         assert_eq!(layout.ram_bytes(), (256 + 64) << 20);
-        let [(handover, block), (tree, blob), (entry, guest), (initrd, files)] =
-            layout.contents(&image, b"cpio");
+        let [
+            (handover, block),
+            (tree, blob),
+            (entry, guest),
+            (initrd, files),
+            again @ ..,
+        ] = layout.contents(&image, b"cpio");
+        assert_eq!(again, [(0x4a00_0000, &[][..]), (0x4c00_0000, &[][..])]);
+        let twice = Layout::new(&request(&image, 64 << 20), b"").unwrap();
+        let [.., (again, same), (_, same_tree)] = twice.contents(&image, b"");
+        assert_eq!(
+            (again, same, same_tree),
+            (0x4a00_0000, &image[..], blob_of(&twice))
+        );
         assert_eq!((initrd, files), (0x53ff_f000, &b"cpio"[..]));
         assert_eq!((handover, tree, entry), (0x4300_0000, 0x5000_0000, 0x5020_0000));
         assert_eq!(

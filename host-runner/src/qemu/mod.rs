@@ -137,11 +137,13 @@ impl Qemu {
             events,
             events_lost,
             journal,
+            earlier,
         } = Aftermath::read(&ram, &layout.handover, &ended);
         Ok(Run {
             end,
             console: ended.console,
             journal,
+            earlier,
             events,
             events_lost,
             usage: None,
@@ -165,6 +167,7 @@ fn nothing_ran(reason: String, start: Instant) -> Run {
         end: RunEnd::Stuck(reason),
         console: Vec::new(),
         journal: None,
+        earlier: Vec::new(),
         events: Vec::new(),
         events_lost: 0,
         usage: None,

@@ -124,6 +124,7 @@ fn one(backend: &dyn Backend, image: &[u8], scenario: &Scenario, keep: &Keep) ->
         end: RunEnd::Stuck(reason),
         console: Vec::new(),
         journal: None,
+        earlier: Vec::new(),
         events: Vec::new(),
         events_lost: 0,
         wall: Duration::ZERO,

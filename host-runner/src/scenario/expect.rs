@@ -77,6 +77,7 @@ impl Checker {
             console: raw.console,
             retired: u64::from(retired),
             evacuations: self.ranged(raw.evacuations.as_ref(), "evacuations", 0..=16, 0),
+            reboots: self.ranged(raw.reboots.as_ref(), "reboots", 0..=4, 0),
             advised: raw
                 .advised
                 .map(|advised| u64::from(self.ranged(Some(&advised), "advised", 0..=1_000_000, 0))),

@@ -105,6 +105,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("apart_fetch", &[]),
     ("apart_copyin", &[]),
     ("retired", &["load"]),
+    ("reboot", &["load"]),
     ("patrol_free", &[]),
     ("patrol_own", &[]),
     ("patrol_unused", &[]),
@@ -229,6 +230,8 @@ pub struct Expect {
     pub advised: Option<u64>,
     /// How often its budget is passed, and it goes on in another process.
     pub evacuations: u32,
+    /// How often the guest begins again.
+    pub reboots: u32,
     /// The aborts in the journal, in order, and none beside them.
     pub aborts: Vec<ExpectedAbort>,
     /// What the guest read where it had SErrors masked, in order, and nothing beside it.

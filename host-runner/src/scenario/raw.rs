@@ -88,6 +88,7 @@ pub(super) struct RawExpect {
     pub(super) retired: Option<Number>,
     pub(super) advised: Option<Number>,
     pub(super) evacuations: Option<Number>,
+    pub(super) reboots: Option<Number>,
     #[serde(default)]
     pub(super) abort: Vec<Spanned<RawAbort>>,
     #[serde(default)]

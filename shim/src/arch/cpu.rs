@@ -90,6 +90,28 @@ impl Cpu {
         Ok(cpu)
     }
 
+    /// Has the guest begin at `entry` as after a reset: EL1h, everything masked, its MMU off, no error and no timer pending.
+    pub(crate) fn reset(self, entry: u64) {
+        const EL1H_MASKED: u64 = 0x3c5;
+        write!("hcr_el2", read!("hcr_el2") & !VSE);
+        if self.ras {
+            write!("S3_4_C5_C2_3", 0);
+            write!("S3_4_C12_C1_1", 0);
+        }
+        write_guest!(self.e2h, "C1_C0_0", SCTLR_RESET);
+        // CNTV_CTL_EL0 and CNTP_CTL_EL0, which have the other names where E2H is 1: neither runs.
+        if self.e2h {
+            write!("S3_5_C14_C3_1", 0);
+            write!("S3_5_C14_C2_1", 0);
+        } else {
+            write!("cntv_ctl_el0", 0);
+            write!("cntp_ctl_el0", 0);
+        }
+        write!("elr_el2", entry);
+        write!("spsr_el2", EL1H_MASKED);
+        super::tables::forget_guest();
+    }
+
     /// Floating point, counters and timers are the guest's; nothing of them traps.
     fn open_traps(self) {
         // CPTR_EL2 and CNTHCTL_EL2 have other layouts where E2H is 1 [Arm ARM D24.2.36, D24.10.3].

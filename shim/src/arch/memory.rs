@@ -35,6 +35,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Memory that a checked `Handover` names, beside the guest's: it lies above the program.
+    pub(crate) const fn new(base: u64, bytes: u64) -> Self {
+        Self { base, bytes }
+    }
+
     /// The guest's RAM. A `Handover` can only be had checked, and lies above the program and its own block.
     pub(crate) fn of_guest(handover: &Handover) -> Self {
         Self {
@@ -89,7 +94,18 @@ impl Window {
 
     /// Writes the word at `offset` from the window's first byte; `None` and no change when it is not inside.
     pub(crate) fn write_at(self, offset: u64, word: u64) -> Option<()> {
-        let address = self.base.checked_add(offset)?;
+        self.write(self.base.checked_add(offset)?, word)
+    }
+
+    /// Whether so many bytes from this word on lie inside.
+    pub(crate) fn has(self, address: u64, bytes: u64) -> bool {
+        let offset = address.checked_sub(self.base);
+        let end = offset.and_then(|offset| offset.checked_add(bytes));
+        address.is_multiple_of(8) && end.is_some_and(|end| end <= self.bytes)
+    }
+
+    /// Writes the word at `address`; `None` and no change when it is not inside.
+    pub(crate) fn write(self, address: u64, word: u64) -> Option<()> {
         self.offset(address, 8)?;
         // SAFETY: as for `read`: no object of the program's can lie under this address.
         unsafe { pointer::<u64>(address).write_volatile(word) }

@@ -64,3 +64,18 @@ impl Maintenance for Translations {
         }
     }
 }
+
+/// Nothing of the guest's own translations and instructions is remembered.
+pub(crate) fn forget_guest() {
+    // SAFETY: as for `invalidate`; dropped instructions are fetched again.
+    unsafe {
+        asm!(
+            "dsb ish",
+            "tlbi alle1",
+            "ic iallu",
+            "dsb ish",
+            "isb",
+            options(nostack, preserves_flags)
+        );
+    }
+}

@@ -6,6 +6,9 @@ use seawall_replay::transcript::{Event, What};
 
 use super::{Board, Cause, event};
 
+/// A guest that begins again more often than this is reset for good.
+const MOST_REBOOTS: usize = 4;
+
 impl Board {
     /// The page of this cause is out of stage 2 now, or fails and can be read still: the guest finds it reported.
     pub(crate) fn reported(&mut self, cause: Cause, failing: bool) {
@@ -31,5 +34,28 @@ impl Board {
         let first = self.pages.range(from.0..u64::MAX).next();
         let page = first.map(|(page, _)| IntermediateAddress(page));
         self.port.lost(page);
+    }
+
+    /// Whether the guest has said that it begins again, and may.
+    pub(crate) fn wants_reboot(&self) -> bool {
+        self.reboots && self.earlier.len() < MOST_REBOOTS
+    }
+
+    /// Where the journal is of the life that ends.
+    pub(crate) const fn journal(&self) -> Option<&std::ops::Range<u64>> {
+        self.journal.as_ref()
+    }
+
+    /// The guest begins again; what the life before left in its journal is kept.
+    pub(crate) fn rebooted(&mut self, journal: Vec<u8>) {
+        let start = self.journal.take().map_or(0, |range| range.start);
+        self.note(Event {
+            ipa: start,
+            syndrome: journal.len() as u64,
+            ..Event::of(What::Rebooted)
+        });
+        self.earlier.push(journal);
+        self.reboots = false;
+        self.port.reboot();
     }
 }

@@ -79,6 +79,33 @@ fn more_than_there_is_room_for_is_refused_and_said() {
     assert_eq!(refused.map(|event| event.ipa).collect::<Vec<_>>(), [0x8004_0000]);
 }
 
+#[test]
+fn a_guest_begins_again_when_it_says_so_and_not_for_ever() {
+    const END: u64 = PORT + 0x38;
+    let mut board = board(Injection::Patrol { failing: false });
+    assert!(matches!(report(&mut board, 0x8000_1000), Answer::Report(..)));
+    for word in [1, 3, 4, 5] {
+        assert_eq!(board.write(END, 8, word), Answer::Done);
+        assert_eq!(board.wants_reboot(), word == 4);
+    }
+    for life in 0..4 {
+        assert_eq!(board.write(PORT + 0x10, 8, 0x8000_4000), Answer::Done);
+        assert_eq!(board.write(PORT + 0x18, 8, 0x1000), Answer::Done);
+        assert_eq!(board.journal(), Some(&(0x8000_4000..0x8000_5000)));
+        assert_eq!(board.write(END, 8, 4), Answer::Done);
+        assert!(board.wants_reboot());
+        board.rebooted(vec![life]);
+        assert!(!board.wants_reboot(), "it has to say so again");
+        assert_eq!(board.journal(), None);
+        assert_eq!(board.read(PATROL, 8), Some(0));
+        assert_eq!(board.write(LOST_FROM, 8, 0), Answer::Done);
+        assert_eq!(board.read(LOST, 8), Some(0x8000_1001), "what is out stays out");
+    }
+    assert_eq!(board.write(END, 8, 4), Answer::Done);
+    assert!(!board.wants_reboot());
+    assert_eq!(board.into_remains().earlier, [[0], [1], [2], [3]]);
+}
+
 fn plan_of(injection: Injection) -> Plan {
     let step = seawall_replay::plan::Step {
         task: None,
