@@ -63,6 +63,8 @@ pub const GRANULE: u64 = 4096;
 pub struct Notice {
     /// The address that was used, without its tag, where it is known and believed. The [`GRANULE`] around it is lost.
     pub address: Option<VirtualAddress>,
+    /// The frame that was lost with it, or without an address; `None` when it is not known.
+    pub frame: Option<FrameNumber>,
     /// How bad it is: restartable or recoverable.
     pub severity: Severity,
     /// The interrupted instruction can be run again once the granule has been replaced; without an address only when

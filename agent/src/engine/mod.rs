@@ -126,6 +126,7 @@ fn notice(verdict: &Verdict) -> Notice {
     };
     Notice {
         address,
+        frame: verdict.frame,
         severity: verdict.severity,
         restartable: verdict.severity <= Severity::Restartable || address.is_some(),
     }

@@ -43,6 +43,10 @@ pub(crate) const CLEAN: u64 = 1 << 55;
 /// The program may write the page, and has not yet: it is mapped read-only until then.
 pub(crate) const WRITABLE: u64 = 1 << 56;
 
+/// Bits 63:60 of an invalid descriptor: a page that was lost. Its frame is in the place of an address.
+pub(crate) const LOST_MASK: u64 = 0xf << 60;
+pub(crate) const LOST: u64 = 0xd << 60;
+
 /// Kernel text.
 pub(crate) const NORMAL_RX: u64 = PAGE | READ_ONLY | SHARED | ACCESSED | UXN;
 /// Kernel constants.

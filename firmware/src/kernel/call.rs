@@ -71,6 +71,9 @@ impl Guest {
             calls::FUTEX_WAKE => self.futex_wake(a, b),
             calls::INSPECT => self.inspect(a, b).unwrap_or(FAILED),
             calls::LEFT => kernel.port.map_or(0, Port::left),
+            calls::HANDLE => kernel.handle(a, b),
+            calls::RETURN => return self.back_from_handler(),
+            calls::REPLACE => kernel.replace(a),
             _ => FAILED,
         };
         self.kernel.set_result(result);
@@ -214,7 +217,7 @@ impl Kernel {
 
     pub(super) fn current_frame(&mut self) -> *mut Frame {
         let current = self.current;
-        &raw mut self.slot_mut(current).frame
+        core::ptr::from_mut(self.slot_mut(current).active_mut())
     }
 
     pub(super) fn current_runs(&self) -> bool {
@@ -222,19 +225,19 @@ impl Kernel {
     }
 
     fn call_number(&self) -> u64 {
-        self.task(self.current).map_or(0, |task| task.frame.x[8])
+        self.task(self.current).map_or(0, |task| task.active().x[8])
     }
 
     fn arguments(&self) -> [u64; 4] {
         self.task(self.current).map_or([0; 4], |task| {
-            let [a, b, c, d, ..] = task.frame.x;
+            let [a, b, c, d, ..] = task.active().x;
             [a, b, c, d]
         })
     }
 
     pub(super) fn set_result(&mut self, result: u64) {
         if let Some(task) = self.current_task() {
-            task.frame.x[0] = result;
+            task.active_mut().x[0] = result;
         }
     }
 
@@ -293,7 +296,7 @@ impl Kernel {
 
     fn answer(&mut self, slot: u16, result: u64) -> bool {
         if let Some(task) = self.task_mut(slot) {
-            task.frame.x[0] = result;
+            task.active_mut().x[0] = result;
         }
         true
     }

@@ -88,7 +88,7 @@ impl Kernel {
                 continue;
             }
             let task = self.slot_mut(slot);
-            task.frame.x[0] = result;
+            task.active_mut().x[0] = result;
             task.state = State::Ready;
             self.futex_waiters.remove(slot);
             self.sleeping.remove(slot);

@@ -16,14 +16,14 @@ impl Guest {
             return None;
         };
         match number {
-            register::PC => Some(task.frame.elr),
+            register::PC => Some(task.active().elr),
             register::SP => Some(task.stack),
-            register::PSTATE => Some(task.frame.spsr),
+            register::PSTATE => Some(task.active().spsr),
             register::ESR => Some(self.cause(slot, state)?.esr),
             register::FAR => Some(self.cause(slot, state)?.valid_far()?.0),
             register::DISR => Some(self.cause(slot, state)?.disr),
             register::FRAME => Some(self.cause(slot, state)?.frame?.address().0),
-            number => task.frame.x.get(usize::try_from(number).ok()?).copied(),
+            number => task.active().x.get(usize::try_from(number).ok()?).copied(),
         }
     }
 

@@ -9,6 +9,7 @@ use seawall_firmware::policy::Policy;
 use seawall_replay::report::Census;
 
 use super::Kernel;
+use super::signal::Signal;
 use super::task::{State, Task};
 use crate::arch::frame::Frame;
 use crate::arch::space::{self, Space};
@@ -50,6 +51,7 @@ impl Kernel {
                 let port = u64::from(self.port.is_some());
                 let task = self.slot_mut(slot);
                 task.frame = Frame::EMPTY;
+                task.signal = Signal::NONE;
                 task.frame.x[0] = u64::from(slot);
                 task.frame.x[1] = port;
                 task.frame.elr = entry;

@@ -25,6 +25,7 @@ mod patrol;
 pub(crate) mod recover;
 pub(crate) mod retired;
 mod schedule;
+mod signal;
 pub(crate) mod task;
 mod trial;
 

@@ -14,7 +14,9 @@
     )
 )]
 
-use seawall_agent::engine::{self, Cause, FrameOwner, Level, Outcome, Rule, Running, Snapshot, Verdict};
+use seawall_agent::engine::{
+    self, Cause, FrameOwner, Handler, Level, Notice, Outcome, Rule, Running, Snapshot, Verdict,
+};
 use seawall_agent::{ByRule, Esr, FrameNumber, TaskId, VirtualAddress};
 use seawall_firmware::frames::Holder;
 use seawall_replay::report::TaskState;
@@ -27,6 +29,9 @@ use crate::arch::{counter, entry, guarded, registers, space, timer};
 
 /// Where an error struck that halts the guest although it was a task's.
 const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
+
+/// So often an instruction of one task runs again although nothing was repaired, and never twice in a row the same.
+const RUNS_AGAIN: u32 = 16;
 
 impl Guest {
     /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
@@ -101,8 +106,9 @@ impl Guest {
         let taken = deferred(Level::El0);
         match self.handle_seldom(&taken) {
             Some(Outcome::Halt) => epitaph::epitaph("an error deferred to the kernel's border", &taken),
-            Some(Outcome::Reschedule) => false,
-            Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) | None => true,
+            // A handler begins with the task's next turn: what the task was about is not gone on with.
+            Some(Outcome::Reschedule | Outcome::Signalled) => false,
+            Some(Outcome::Resume | Outcome::CopyFailed) | None => true,
         }
     }
 
@@ -276,6 +282,16 @@ impl engine::Kernel for Kernel {
         }
     }
 
+    #[inline(always)]
+    fn handler(&self, task: TaskId) -> Handler {
+        self.handler_of(task.0)
+    }
+
+    fn runs_again(&self, task: TaskId, elr: VirtualAddress) -> bool {
+        let task = self.slot(task.0);
+        task.ran_again < RUNS_AGAIN && task.ran_again_at != elr.0
+    }
+
     /// The counter has 32 bits, and an abort takes less than they hold.
     #[inline(always)]
     fn now(&self) -> u64 {
@@ -326,6 +342,18 @@ impl engine::Kernel for Kernel {
         {
             space.unmap(address, frame);
         }
+    }
+
+    #[inline(always)]
+    fn signal(&mut self, task: TaskId, notice: Notice) {
+        self.charge(task);
+        self.tell(task, notice);
+    }
+
+    fn run_again(&mut self, task: TaskId, elr: VirtualAddress) {
+        let task = self.slot_mut(task.0);
+        task.ran_again = task.ran_again.wrapping_add(1);
+        task.ran_again_at = elr.0;
     }
 
     fn heal(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
@@ -381,7 +409,8 @@ impl Kernel {
         // It may itself have ended by now.
         if waiting.state == State::Waiting(ended) {
             waiting.state = State::Ready;
-            waiting.frame.elr = waiting.frame.elr.wrapping_sub(4);
+            let elr = &mut waiting.active_mut().elr;
+            *elr = elr.wrapping_sub(4);
             self.ready.insert(slot);
         }
     }

@@ -114,7 +114,7 @@ impl Kernel {
                 registers::set_address_space(space.ttbr0());
             }
         }
-        &raw mut task.frame
+        core::ptr::from_mut(task.active_mut())
     }
 
     fn save_stack(&mut self) {

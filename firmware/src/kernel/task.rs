@@ -6,6 +6,7 @@ use seawall_firmware::frames::FrameList;
 use seawall_firmware::policy::{Policy, Remedy, Restarts};
 use seawall_replay::report::{TaskReport, TaskState};
 
+use super::signal::Signal;
 use crate::arch::frame::Frame;
 use crate::arch::space::Space;
 use crate::arch::timer;
@@ -29,8 +30,11 @@ pub(crate) enum State {
 #[derive(Debug)]
 #[repr(C, align(512))]
 pub(crate) struct Task {
-    /// Its registers: SP_EL1 points here while it runs.
+    /// Its registers: SP_EL1 points here while it runs, and its handler does not.
     pub(crate) frame: Frame,
+    /// Its handler's registers.
+    pub(crate) handler: Frame,
+    pub(crate) signal: Signal,
     /// SP_EL0, while another task runs.
     pub(crate) stack: u64,
     pub(crate) space: Option<Space>,
@@ -58,12 +62,17 @@ pub(crate) struct Task {
     pub(crate) charged: u32,
     /// Where the word lies that it waits for; means nothing while it waits for none.
     pub(crate) futex: u64,
+    /// How often an instruction of it that lost nothing ran again, and where the last one was.
+    pub(crate) ran_again: u32,
+    pub(crate) ran_again_at: u64,
 }
 
 impl Task {
     /// A free slot.
     pub(crate) const EMPTY: Self = Self {
         frame: Frame::EMPTY,
+        handler: Frame::EMPTY,
+        signal: Signal::NONE,
         stack: 0,
         space: None,
         frames: FrameList::EMPTY,
@@ -83,6 +92,8 @@ impl Task {
         restarts: Restarts::NONE,
         charged: 0,
         futex: 0,
+        ran_again: 0,
+        ran_again_at: 0,
     };
 
     /// What its owner asked for, as the agent wants to know it.

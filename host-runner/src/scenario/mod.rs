@@ -36,6 +36,8 @@ pub use words::{Cause, Cpu, Decision, FinalState, Frame, GuestEnd, Level, Platfo
 pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("bystander", &[]),
     ("clean", &[]),
+    ("handler", &[]),
+    ("again", &[]),
     ("load", &[]),
     ("store", &[]),
     ("pair", &[]),

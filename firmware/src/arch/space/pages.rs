@@ -34,6 +34,7 @@ pub(crate) fn leads_to(descriptor: u64, frame: FrameNumber) -> bool {
 
 impl Space {
     /// The page at an address; `None` where nothing is mapped, or where a table on the way cannot be read.
+    #[inline(always)]
     fn place(&self, address: VirtualAddress) -> Option<Place> {
         let address = address.untagged().0;
         if address >= LIMIT {
@@ -77,6 +78,55 @@ impl Space {
         place.set(0);
         registers::forget_page(self.asid, place.address);
         place.set(place.descriptor & !ADDRESS | new.address().0);
+        barrier::dsb(barrier::ISHST);
+        barrier::isb(barrier::SY);
+        true
+    }
+
+    /// Takes a page that is lost out of the space, if it is mapped to `frame`: what stays is a mark that there was one, its
+    /// frame, and whether the program could write it.
+    #[inline(always)]
+    pub(crate) fn lose(&self, address: VirtualAddress, frame: FrameNumber) {
+        let Some(place) = self
+            .place(address)
+            .filter(|place| next(place.descriptor) == frame)
+        else {
+            return;
+        };
+        let writable = match place.descriptor & tables::READ_ONLY {
+            0 => tables::WRITABLE,
+            _ => place.descriptor & tables::WRITABLE,
+        };
+        place.set(tables::LOST | writable | frame.address().0);
+        registers::forget_page(self.asid, place.address);
+    }
+
+    /// Whether a page that the program could write was lost at an address.
+    pub(crate) fn is_lost(&self, address: VirtualAddress) -> bool {
+        self.lost_place(address).is_some()
+    }
+
+    fn lost_place(&self, address: VirtualAddress) -> Option<Place> {
+        let address = address.untagged().0;
+        if address >= LIMIT {
+            return None;
+        }
+        let (descriptor, table) = guarded::walk_to_table(self.root.address().0, address);
+        let is_marked =
+            descriptor & (tables::LOST_MASK | tables::WRITABLE | 1) == tables::LOST | tables::WRITABLE;
+        is_marked.then_some(Place {
+            descriptor,
+            table: FrameNumber::from_address(IntermediateAddress(table)),
+            address,
+        })
+    }
+
+    /// Maps a page where one was lost; false when none was.
+    pub(crate) fn make_good(&self, address: VirtualAddress, descriptor: u64) -> bool {
+        let Some(place) = self.lost_place(address) else {
+            return false;
+        };
+        place.set(descriptor);
         barrier::dsb(barrier::ISHST);
         barrier::isb(barrier::SY);
         true
