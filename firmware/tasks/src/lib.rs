@@ -114,6 +114,15 @@ macro_rules! policy {
     };
 }
 
+/// Links in the pages that [`measure`] loses: one of data, and one of constants.
+#[macro_export]
+macro_rules! measured_pages {
+    () => {
+        $crate::page!(TARGET: $crate::Page::zeroed());
+        $crate::page!(CONSTANT: $crate::Page::marked(0x40));
+    };
+}
+
 /// Links in instructions at one of the fixed addresses of text: `text!(TARGET_TEXT: "mov x0, #7", "ret")`.
 #[macro_export]
 macro_rules! text {

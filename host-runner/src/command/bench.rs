@@ -46,6 +46,9 @@ enum BenchFormat {
 /// The place on a curve, in a reported number; the figure's own is below.
 const PLACE_SHIFT: u32 = 32;
 
+/// AET = UER, DFSC = 0x11 [Arm ARM D24.2.45].
+const RECOVERABLE: u32 = 0xc11;
+
 pub(super) fn bench(arguments: &BenchArguments) -> Exit {
     let events = match measure(arguments) {
         Ok(events) => events,
@@ -121,16 +124,26 @@ fn evidence(place: &PlaceArguments, guest: &Guest) -> Result<Evidence, Missing> 
 /// The programs start a child for each of their rounds, in whatever slot is free; each child announces its page
 /// and finds it gone. Nobody else in that guest announces anything.
 fn run(place: &PlaceArguments, guest: &Guest) -> Result<Run, Missing> {
-    let step = Step {
+    let step = |number, window, injection| Step {
         task: None,
-        number: 1,
-        window: Window::Checkpoint,
+        number,
+        window,
         skip: 0,
         times: 0,
-        injection: Injection::Hole,
+        injection,
     };
-    // One step without a syndrome is always a plan.
-    let plan = Plan::new(&[step]).unwrap_or(Plan::EMPTY);
+    let steps = [
+        step(1, Window::Checkpoint, Injection::Hole),
+        step(
+            2,
+            Window::User,
+            Injection::SError {
+                syndrome: Some(RECOVERABLE),
+            },
+        ),
+    ];
+    // Steps that are right in themselves are always a plan.
+    let plan = Plan::new(&steps).unwrap_or(Plan::EMPTY);
     let image = place.read_image()?;
     let request = Request {
         image: &image,

@@ -5,6 +5,7 @@
 use seawall_firmware::calls::WAIT;
 use seawall_tasks::{call, measure};
 
+seawall_tasks::measured_pages!();
 seawall_tasks::program!(main);
 
 /// Frames that are retired, or more, while it is measured.

@@ -5,6 +5,7 @@
 
 use seawall_tasks::measure;
 
+seawall_tasks::measured_pages!();
 seawall_tasks::program!(main);
 
 /// Slots in use while it is measured.

@@ -33,9 +33,37 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         number: 2,
         name: "SEA in EL0 → first instruction of the next task",
-        limit: 600,
+        limit: 500,
         is_curve: true,
         linux: Some(Figure::Kill),
+    },
+    Row {
+        number: 3,
+        name: "SEA in EL0 → page had again, the load runs again",
+        limit: 2_500,
+        is_curve: true,
+        linux: None,
+    },
+    Row {
+        number: 6,
+        name: "the same for 4 KiB of text",
+        limit: 2_500,
+        is_curve: false,
+        linux: None,
+    },
+    Row {
+        number: 4,
+        name: "SEA in EL0 → first instruction of the task's own handler",
+        limit: 350,
+        is_curve: true,
+        linux: Some(Figure::Handler),
+    },
+    Row {
+        number: 5,
+        name: "SError in EL0, UER → first instruction of the next task",
+        limit: 450,
+        is_curve: true,
+        linux: None,
     },
     // Reported by the kernel, for each frame.
     Row {
