@@ -30,7 +30,7 @@ use crate::arch::{counter, entry, guarded, registers, space, timer};
 /// Where an error struck that halts the guest although it was a task's.
 const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive";
 
-/// So often an instruction of one task runs again although nothing was repaired, and never twice in a row the same.
+/// So often instructions of one task run again although nothing was repaired.
 const RUNS_AGAIN: u32 = 16;
 
 impl Guest {
@@ -287,9 +287,8 @@ impl engine::Kernel for Kernel {
         self.handler_of(task.0)
     }
 
-    fn runs_again(&self, task: TaskId, elr: VirtualAddress) -> bool {
-        let task = self.slot(task.0);
-        task.ran_again < RUNS_AGAIN && task.ran_again_at != elr.0
+    fn runs_again(&self, task: TaskId, _: VirtualAddress) -> bool {
+        self.slot(task.0).ran_again < RUNS_AGAIN
     }
 
     /// The counter has 32 bits, and an abort takes less than they hold.
@@ -350,10 +349,9 @@ impl engine::Kernel for Kernel {
         self.tell(task, notice);
     }
 
-    fn run_again(&mut self, task: TaskId, elr: VirtualAddress) {
+    fn run_again(&mut self, task: TaskId, _: VirtualAddress) {
         let task = self.slot_mut(task.0);
         task.ran_again = task.ran_again.wrapping_add(1);
-        task.ran_again_at = elr.0;
     }
 
     fn heal(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {

@@ -62,9 +62,8 @@ pub(crate) struct Task {
     pub(crate) charged: u32,
     /// Where the word lies that it waits for; means nothing while it waits for none.
     pub(crate) futex: u64,
-    /// How often an instruction of it that lost nothing ran again, and where the last one was.
+    /// How often an instruction of it that lost nothing ran again.
     pub(crate) ran_again: u32,
-    pub(crate) ran_again_at: u64,
 }
 
 impl Task {
@@ -93,7 +92,6 @@ impl Task {
         charged: 0,
         futex: 0,
         ran_again: 0,
-        ran_again_at: 0,
     };
 
     /// What its owner asked for, as the agent wants to know it.

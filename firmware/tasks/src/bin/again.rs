@@ -8,7 +8,7 @@ seawall_tasks::program!(main);
 
 fn main(slot: u64, port: bool) -> u64 {
     if port {
-        for _ in 0..3 {
+        for _ in 0..20 {
             announce(slot, 1);
         }
     }

@@ -27,8 +27,9 @@ const NOWHERE: u64 = 5;
 const UNKNOWN: u64 = u64::MAX;
 
 fn exit(code: u64) -> ! {
-    call(EXIT, code, 0, 0);
-    loop {}
+    loop {
+        call(EXIT, code, 0, 0);
+    }
 }
 
 extern "C" fn handler(address: u64, length: u64, severity: u64, restartable: u64, told: u64) -> ! {
