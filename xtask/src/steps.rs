@@ -141,6 +141,12 @@ pub(crate) fn hostile_guests(workspace: &Workspace, absence: Option<&str>) -> Re
     counted(&mut command)
 }
 
+/// Errors that a seed draws, again from the same seed and from another, on QEMU.
+pub(crate) fn drawn_errors(workspace: &Workspace) -> Result<Tally> {
+    let package = ["test", "--package", "seawall-host-runner", "--test", "random"];
+    counted(&mut here(workspace, &package))
+}
+
 /// Saved VMs: what is in a file counts, and what does not fit is refused. All of it is in the lab.
 pub(crate) fn saved_vms(workspace: &Workspace, ready: &Ready) -> Result<Tally> {
     if let Err(reason) = &ready.lab {

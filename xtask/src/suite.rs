@@ -204,6 +204,9 @@ fn on_target(suite: &mut Suite, workspace: &Workspace, ready: &Ready, quick: boo
         let absence = ready.lab.as_ref().err().map(String::as_str);
         built(&|| steps::hostile_guests(workspace, absence))
     });
+    suite.step("drawn errors", Kind::Check, || {
+        built(&|| steps::drawn_errors(workspace))
+    });
     suite.step("saved VMs", Kind::BadInput, || {
         built(&|| steps::saved_vms(workspace, ready))
     });

@@ -226,3 +226,6 @@ fn again(run: &Run, plan: &Plan, draw: usize, findings: &mut Findings) -> u64 {
     }
     errors
 }
+
+#[cfg(test)]
+mod tests;

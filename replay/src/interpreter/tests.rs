@@ -1,6 +1,5 @@
 //! What each access to the port asks for, and what a plan makes of it.
 
-extern crate std;
 use super::*;
 
 fn announcement(task: u16, number: u16) -> u64 {
@@ -99,8 +98,8 @@ fn a_save_fires_beside_an_injection_and_where_it_left_off_the_count_goes_on() {
     assert_eq!((save.step, save.when), (2, When::AbortGiven));
     assert_eq!((save.announcement.task, i.take_save()), (2, None));
     assert_eq!(i.write(0x10, 8, 0x9000_0000), Reaction::Noted);
-    let counts: std::vec::Vec<Count> = i.counts().collect();
-    assert_eq!(counts, [Count { seen: 2, fired: 1 }; 3]);
+    let counts = [Count { seen: 2, fired: 1 }; 3];
+    assert!(i.counts().eq(counts));
     let mut again = Interpreter::resumed(plan, &counts, i.journal_address()).unwrap();
     assert_eq!(injected(again.write(0x20, 8, announcement(3, 1))), Some(1));
     assert_eq!(again.take_save(), None);
@@ -173,4 +172,109 @@ fn the_journal_is_known_once_both_halves_are() {
             length: 0x4000
         }
     );
+}
+
+/// A seed that draws from a hole of weight 3, an SError of weight 1 and nothing of weight 4, until ten errors came.
+fn drawing(errors: u32) -> Plan {
+    let step = |skip, times, injection| Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip,
+        times,
+        injection,
+    };
+    let serror = Injection::SError {
+        syndrome: Some(0x1811),
+    };
+    Plan::new(&[
+        step(0, errors, Injection::Draw { seed: 1_234_567 }),
+        step(3, 1, Injection::Hole),
+        step(1, 1, serror),
+        step(4, 1, Injection::Nothing),
+    ])
+    .unwrap()
+}
+
+fn drawn(i: &mut Interpreter) -> Option<u16> {
+    match i.write(0x20, 8, announcement(4, 1)) {
+        Reaction::Inject { step, .. } => Some(step),
+        Reaction::Announced { step, .. } => step,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_drawn_follows_from_the_seed_and_the_weights_until_all_errors_came() {
+    let mut i = Interpreter::new(drawing(3));
+    assert_eq!(i.read(0x80, 8), 3);
+    // The published numbers of this seed, of 2^64: 0.350, 0.173, 0.532, 0.249, 0.889; below 3/8 a hole, below 4/8 an
+    // SError, else nothing.
+    let first: [_; 5] = core::array::from_fn(|_| drawn(&mut i));
+    assert_eq!(first, [Some(1), Some(1), Some(3), Some(1), None]);
+    assert_eq!(i.read(0x80, 8), 0);
+    // Another number or window is none of theirs, and draws nothing.
+    let mut i = Interpreter::new(drawing(3));
+    for (offset, number) in [(0x20, 2), (0x28, 1), (0x1000, 1)] {
+        assert_eq!(injected(i.write(offset, 8, announcement(4, number))), None);
+    }
+    assert_eq!(drawn(&mut i), Some(1));
+}
+
+#[test]
+fn steps_before_the_one_that_draws_come_first_and_what_left_off_goes_on_with_the_same_numbers() {
+    let plan = drawing(1000);
+    let mut whole = Interpreter::new(plan);
+    let all: [_; 64] = core::array::from_fn(|_| drawn(&mut whole));
+    let mut i = Interpreter::new(plan);
+    for wanted in &all[..20] {
+        assert_eq!(drawn(&mut i), *wanted);
+    }
+    let counts: [Count; 4] = {
+        let mut counts = i.counts();
+        core::array::from_fn(|_| counts.next().unwrap())
+    };
+    let mut i = Interpreter::resumed(plan, &counts, IntermediateAddress(0)).unwrap();
+    for wanted in &all[20..] {
+        assert_eq!(drawn(&mut i), *wanted);
+    }
+    assert_eq!(i.read(0x80, 8), whole.read(0x80, 8));
+    let fixed = Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip: 0,
+        times: 2,
+        injection: Injection::ReadOnly,
+    };
+    let mut steps = [fixed; 5];
+    for (place, step) in steps.iter_mut().skip(1).zip(plan.steps()) {
+        *place = step;
+    }
+    let mut i = Interpreter::new(Plan::new(&steps).unwrap());
+    let first: [_; 4] = core::array::from_fn(|_| drawn(&mut i));
+    assert_eq!(first, [Some(0), Some(0), Some(2), Some(2)]);
+}
+
+#[test]
+fn what_would_hide_an_serror_that_is_still_to_come_is_left_out() {
+    let step = |skip, times, injection| Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip,
+        times,
+        injection,
+    };
+    let beside = Injection::HoleBesideSError { syndrome: 0xc11 };
+    let plan = Plan::new(&[step(0, 5, Injection::Draw { seed: 0 }), step(1, 1, beside)]).unwrap();
+    let mut i = Interpreter::new(plan);
+    let mut injects = || injected(i.write(0x20, 8, announcement(4, 1)));
+    assert_eq!((injects(), injects()), (Some(1), None));
+    assert_eq!(i.beside(1), Some(0xc11));
+    assert_eq!(injected(i.write(0x20, 8, announcement(4, 1))), Some(1));
+    assert_eq!(i.beside(1), Some(0xc11));
+    // Two errors each: the fifth finds no room.
+    assert_eq!(i.read(0x80, 8), 1);
+    assert_eq!(injected(i.write(0x20, 8, announcement(4, 1))), None);
 }

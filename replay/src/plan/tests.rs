@@ -281,3 +281,39 @@ fn values_that_do_not_exist_are_refused_with_their_step() {
     b[0] = b'X';
     assert_eq!(Plan::decode(&b).unwrap_err(), PlanError::NotAPlan);
 }
+
+#[test]
+fn what_is_drawn_is_written_and_read_as_the_table_says() {
+    let draw = Step {
+        task: None,
+        number: 0,
+        times: 100_000,
+        injection: Injection::Draw {
+            seed: 0x0123_4567_89ab_cdef,
+        },
+        ..HOLE
+    };
+    let nothing = Step {
+        task: None,
+        skip: 7,
+        injection: Injection::Nothing,
+        ..HOLE
+    };
+    let mut buffer = [0; MAX_BYTES];
+    let used = Plan::new(&[draw, nothing]).unwrap().encode(&mut buffer).unwrap();
+    assert_eq!(
+        buffer[16..48],
+        [
+            0xff, 0xff, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0xa0, 0x86, 1, 0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45,
+            0x23, 0x01, 0, 0, 0, 0, 0, 0, 0, 0
+        ]
+    );
+    assert_eq!(
+        buffer[48..64],
+        [0xff, 0xff, 1, 0, 0, 16, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0]
+    );
+    assert!(Plan::decode(&buffer[..used]).unwrap().steps().eq([draw, nothing]));
+    // It speaks of no announcement itself.
+    let announcement = Announcement::from_word(0);
+    assert!(!draw.matches(Window::Checkpoint, announcement));
+}
