@@ -11,6 +11,8 @@
 
 mod mapping;
 
+use core::cell::Cell;
+
 use seawall_agent::address::FrameNumber;
 
 use mapping::Waiting;
@@ -88,6 +90,8 @@ pub struct FrameTable<'a> {
     retired: u64,
     total: u64,
     waiting: Waiting,
+    /// The frame that was looked up last, and its entry once that is known to have been written: an abort asks twice.
+    last: Cell<(u64, u32)>,
 }
 
 impl<'a> FrameTable<'a> {
@@ -103,6 +107,7 @@ impl<'a> FrameTable<'a> {
             retired: 0,
             total: 0,
             waiting: Waiting::NONE,
+            last: Cell::new((u64::MAX, 0)),
         };
         let capacity = u32::try_from(table.entries.len()).unwrap_or(u32::MAX - 1);
         let mut entry = 0_u32;
@@ -301,7 +306,11 @@ impl<'a> FrameTable<'a> {
     /// what the kernel stands on is not taken away under it.
     #[inline(always)]
     pub fn retire(&mut self, frame: FrameNumber) -> bool {
-        let Some((index, used)) = self.find(frame) else {
+        let found = match self.last.get() {
+            (last, index) if last == frame.0 => Some((index, true)),
+            _ => self.find(frame),
+        };
+        let Some((index, used)) = found else {
             return false;
         };
         if !used {
@@ -377,6 +386,7 @@ impl<'a> FrameTable<'a> {
         if !used {
             return Holder::Free;
         }
+        self.last.set((frame.0, index));
         match self
             .entries
             .get(index as usize)

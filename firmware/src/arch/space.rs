@@ -21,6 +21,9 @@ const TABLE: u64 = 3;
 /// The lower half has 39 bits.
 const LIMIT: u64 = 1 << 39;
 
+/// What a walk to a page found: its descriptor, and the table that has it.
+pub(crate) type Walked = (u64, FrameNumber);
+
 /// An address space.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Space {
@@ -115,18 +118,18 @@ impl Space {
         self.reach(address).map(|(frame, _)| frame)
     }
 
-    /// The same, with the page's descriptor; a table has none, which is 0.
+    /// The same, with the page's descriptor and the table that has it; a table that cannot be read has none, which is 0.
     #[inline(always)]
-    pub(crate) fn reach(&self, address: VirtualAddress) -> Option<(FrameNumber, u64)> {
+    pub(crate) fn reach(&self, address: VirtualAddress) -> Option<(FrameNumber, Walked)> {
         let address = address.untagged().0;
         if address >= LIMIT {
             return None;
         }
-        match guarded::walk(self.root.address().0, address) {
-            Walk::Descriptor(descriptor) => {
-                (descriptor & TABLE == TABLE).then(|| (next(descriptor), descriptor))
-            }
-            Walk::Aborted(table) => Some((FrameNumber::from_address(IntermediateAddress(table)), 0)),
+        let (descriptor, table) = guarded::walk_to_table(self.root.address().0, address);
+        let table = FrameNumber::from_address(IntermediateAddress(table));
+        match descriptor {
+            u64::MAX => Some((table, (0, table))),
+            _ => (descriptor & TABLE == TABLE).then(|| (next(descriptor), (descriptor, table))),
         }
     }
 

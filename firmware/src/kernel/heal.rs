@@ -71,7 +71,7 @@ impl Kernel {
     #[inline(never)]
     pub(super) fn is_clean(&self, task: u16, address: VirtualAddress, frame: FrameNumber) -> bool {
         let found = self.slot(task).space.and_then(|space| space.reach(address));
-        found.is_some_and(|(reached, descriptor)| reached == frame && space::is_clean(descriptor))
+        found.is_some_and(|(reached, (descriptor, _))| reached == frame && space::is_clean(descriptor))
     }
 
     /// Maps another frame where `task` has `old`, which is retired, at `address`, with what the program's image has there.

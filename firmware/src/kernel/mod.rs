@@ -43,6 +43,7 @@ use crate::arch::frame::Frame;
 use crate::arch::gic::Gic;
 use crate::arch::port::Port;
 use crate::arch::slots::Slots;
+use crate::arch::space::Walked;
 use crate::arch::{counter, memory, timer};
 use task::{State, Task};
 
@@ -125,8 +126,8 @@ pub(crate) struct Kernel {
     stop: trial::Stop,
     /// Tasks that wait for a word.
     futex_waiters: SlotSet,
-    /// The descriptor of the page that was looked up last: whether it heals is in there.
-    walked: Cell<u64>,
+    /// What the page that was looked up last is mapped by: whether it heals is in there.
+    walked: Cell<Walked>,
     /// Where a page that could not be had again was to come from or go to has met an abort.
     healing: Option<copies::Copying>,
     /// The guest does not end before this tick.
@@ -174,7 +175,7 @@ impl Guest {
             handling: epitaph::Handling::default(),
             stop: trial::Stop::Nowhere,
             futex_waiters: SlotSet::EMPTY,
-            walked: Cell::new(0),
+            walked: Cell::new((0, FrameNumber(0))),
             healing: None,
             stay_until: 0,
         };

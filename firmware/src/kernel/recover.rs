@@ -245,10 +245,10 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
-        let Some((frame, descriptor)) = self.slot(task.0).space?.reach(address) else {
+        let Some((frame, walked)) = self.slot(task.0).space?.reach(address) else {
             return self.copying_frame(task, address);
         };
-        self.walked.set(descriptor);
+        self.walked.set(walked);
         Some(frame)
     }
 
@@ -276,8 +276,9 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn heals(&self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
-        match space::leads_to(self.walked.get(), frame) {
-            true => space::is_clean(self.walked.get()),
+        let (descriptor, _) = self.walked.get();
+        match space::leads_to(descriptor, frame) {
+            true => space::is_clean(descriptor),
             false => self.is_clean(task.0, address, frame),
         }
     }

@@ -119,7 +119,9 @@ impl Kernel {
         let (Some(space), Some(frame)) = (self.slot(slot).space, notice.frame) else {
             return;
         };
+        let walked = self.walked.get();
         match notice.address {
+            Some(address) if space::leads_to(walked.0, frame) => space.lose_walked(address, frame, walked),
             Some(address) => space.lose(address, frame),
             None => self.lose_somewhere(slot, notice),
         }

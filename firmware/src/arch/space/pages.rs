@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
 
-use super::{ADDRESS, LIMIT, Space, TABLE, index, next};
+use super::{ADDRESS, LIMIT, Space, TABLE, Walked, index, next};
 use crate::arch::{guarded, memory, registers, tables};
 
 /// A page as a walk found it: its descriptor, and where that stands.
@@ -85,14 +85,34 @@ impl Space {
 
     /// Takes a page that is lost out of the space, if it is mapped to `frame`: what stays is a mark that there was one, its
     /// frame, and whether the program could write it.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn lose(&self, address: VirtualAddress, frame: FrameNumber) {
-        let Some(place) = self
-            .place(address)
-            .filter(|place| next(place.descriptor) == frame)
-        else {
-            return;
+        if let Some(place) = self.place(address) {
+            self.lose_place(place, frame);
+        }
+    }
+
+    /// The same for a page that was just walked to.
+    #[inline(always)]
+    pub(crate) fn lose_walked(
+        &self,
+        address: VirtualAddress,
+        frame: FrameNumber,
+        (descriptor, table): Walked,
+    ) {
+        let place = Place {
+            descriptor,
+            table,
+            address: address.0,
         };
+        self.lose_place(place, frame);
+    }
+
+    #[inline(always)]
+    fn lose_place(&self, place: Place, frame: FrameNumber) {
+        if next(place.descriptor) != frame {
+            return;
+        }
         let writable = match place.descriptor & tables::READ_ONLY {
             0 => tables::WRITABLE,
             _ => place.descriptor & tables::WRITABLE,
