@@ -4,7 +4,7 @@
 #![no_main]
 
 use seawall_firmware::calls::What;
-use seawall_tasks::{MARK, Page, TARGET, announce, checkpoint, load, own};
+use seawall_tasks::{MARK, Page, TARGET, announce, checkpoint, load};
 
 seawall_tasks::page!(TARGET: Page::marked(0x40));
 seawall_tasks::program!(main);
@@ -14,7 +14,6 @@ static WORK: [u64; 2] = [3, 4];
 const ROUNDS: usize = 8;
 
 fn main(slot: u64, port: bool) -> u64 {
-    own(TARGET);
     checkpoint(2, TARGET, What::Page);
     if load(TARGET + 0x40) != MARK {
         return 1;
