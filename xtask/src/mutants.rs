@@ -33,7 +33,7 @@ const MUTANTS: [Mutant; 12] = [
         file: "agent/src/syndrome/mod.rs",
         from: "    pub const fn abort(self) -> Option<Abort> {\n",
         to: "    pub const fn abort(self) -> Option<Abort> {\n        if self.0 != u64::MAX {\n            return None;\n        }\n",
-        scenario: "restart",
+        scenario: "copyin",
     },
     Mutant {
         name: "attribution: nobody is charged",
@@ -44,9 +44,9 @@ const MUTANTS: [Mutant; 12] = [
     },
     Mutant {
         name: "attribution: no frame is found",
-        file: "agent/src/engine/judge.rs",
-        from: "    if !abort.far_valid() {\n",
-        to: "    if !abort.far_valid() || snapshot.elr != u64::MAX {\n",
+        file: "firmware/src/kernel/recover.rs",
+        from: "    fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {\n",
+        to: "    fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {\n        if address.0 != u64::MAX {\n            return None;\n        }\n",
         scenario: "restart",
     },
     Mutant {
