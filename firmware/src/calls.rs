@@ -175,11 +175,13 @@ pub enum Spot {
     NextRecord = 11,
     /// The constants that an epitaph is made of.
     Words = 12,
+    /// The vectors, where an abort from the kernel enters.
+    Vectors = 13,
 }
 
 impl Spot {
     /// All, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Text,
         Self::Programs,
         Self::Data,
@@ -193,6 +195,7 @@ impl Spot {
         Self::Tasks,
         Self::NextRecord,
         Self::Words,
+        Self::Vectors,
     ];
 
     /// From a call's argument.

@@ -136,6 +136,11 @@ pub(crate) fn use_vectors(ras: bool) {
     aarch64_cpu::asm::barrier::isb(aarch64_cpu::asm::barrier::SY);
 }
 
+/// Where an exception from EL1 enters: the second group of VBAR_EL1's table [Arm ARM D1.3.5].
+pub(crate) fn vectors() -> u64 {
+    aarch64_cpu::registers::VBAR_EL1.get() + 0x200
+}
+
 /// SP_EL0, the interrupted task's stack pointer.
 #[inline]
 pub(crate) fn task_stack() -> u64 {

@@ -99,6 +99,7 @@ impl Guest {
                 .of(Region::Programs)?
                 .start
                 .checked_add(4095)?,
+            Spot::Vectors => registers::vectors(),
             Spot::Words => epitaph::words(),
             Spot::EmergencyStack => last(Region::EmergencyStack)?,
             Spot::Heap => last(Region::Heap)?,

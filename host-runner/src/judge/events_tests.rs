@@ -198,3 +198,30 @@ fn a_run_that_is_to_end_with_enosys_ends_with_nothing_else() {
     unasked.end = RunEnd::Enosys;
     assert_eq!(checks(&unasked), ["run-end"]);
 }
+
+#[test]
+fn a_run_that_is_to_be_stuck_is_ended_by_a_replayer_that_says_at_what() {
+    let text = LOAD
+        .split("[[expect.abort]]")
+        .next()
+        .unwrap()
+        .replace("\"done\"", "\"stuck\"")
+        .replace("console = [\"verdict\"]\n", "");
+    let mut stuck = story(&text);
+    stuck.end = RunEnd::Stuck("the shim gave up".into());
+    stuck.items.truncate(4);
+    stuck.events.truncate(2);
+    // QEMU died, say: nobody was stuck.
+    assert_eq!(checks(&stuck), ["run-end"]);
+    stuck.events.push(Event {
+        syndrome: 0x8200_0007,
+        ..Event::of(What::Stuck)
+    });
+    assert_eq!(checks(&stuck), [""; 0]);
+    let mut off = stuck.clone();
+    off.end = RunEnd::PoweredOff;
+    assert_eq!(checks(&off), ["run-end"]);
+    let mut slow = stuck;
+    slow.end = RunEnd::TimedOut;
+    assert_eq!(checks(&slow), ["run-end"]);
+}

@@ -67,6 +67,8 @@ words! {
         Failed = "failed",
         /// It says nothing: KVM_RUN gives ENOSYS.
         Enosys = "enosys",
+        /// It says nothing: it did what the replayer has no answer to, and the run was ended.
+        Stuck = "stuck",
     }
 }
 
@@ -78,7 +80,7 @@ impl GuestEnd {
             Self::Done => Some(End::Done),
             Self::Halted => Some(End::Halted),
             Self::Failed => Some(End::Failed),
-            Self::Enosys => None,
+            Self::Enosys | Self::Stuck => None,
         }
     }
 }
