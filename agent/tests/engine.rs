@@ -448,6 +448,7 @@ fn check_frame(esr: u64, owner: FrameOwner, frame: Option<FrameNumber>, flags: F
 const FAR: Flags = Flags::FAR_VALID;
 const DOUBTED: Flags = Flags(1 << 0 | 1 << 4);
 const FOUND: Flags = Flags(1 << 0 | 1 << 1 | 1 << 3);
+const FOUND_SHARED: Flags = Flags(1 << 0 | 1 << 1 | 1 << 3 | 1 << 9);
 
 #[test]
 fn address_is_believed_when_the_frame_is_the_tasks_own_or_shared_with_it() {
@@ -463,7 +464,7 @@ fn address_is_believed_when_the_frame_is_the_tasks_own_or_shared_with_it() {
         data,
         FrameOwner::Shared,
         Some(FRAME),
-        FOUND,
+        FOUND_SHARED,
         &["retire 48000", "kill 7"],
     );
     check_frame(

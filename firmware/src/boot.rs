@@ -16,6 +16,7 @@ use crate::arch::gic::Gic;
 use crate::arch::port::Port;
 use crate::arch::slots::Slots;
 use crate::arch::{self, counter, entry, heap, memory, registers, tables, timer, uart};
+use crate::kernel::family::Family;
 use crate::kernel::task::Task;
 use crate::kernel::{Guest, Parts, console, end, epitaph, retired};
 
@@ -160,6 +161,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     });
     let tasks = carve(Slots::<Task>::bytes(slots));
     let images = carve(Slots::<Image>::bytes(MAX_PROGRAMS as u64 + 1));
+    let families = carve(Slots::<Family>::bytes(slots));
     memory::clear(ledger_range);
     let mut ledger = Ledger::in_cleared(memory::words(ledger_range)).unwrap_or_else(|error| stop(&error));
     let journal = Journal::new(memory::shared_words(records)).unwrap_or_else(|error| stop(&error));
@@ -183,6 +185,8 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
             .unwrap_or_else(|| stop(&"no memory is left for the table of tasks")),
         images: Slots::new(images, Image::EMPTY)
             .unwrap_or_else(|| stop(&"no memory is left for the table of programs")),
+        families: Slots::new(families, Family::EMPTY)
+            .unwrap_or_else(|| stop(&"no memory is left for the table of families")),
         frames,
         bundle: Bundle::new(PROGRAMS).unwrap_or_else(|error| stop(&error)),
         gic: Gic::open(board.gic, board.timer, image)

@@ -38,6 +38,14 @@ pub const SPAWN: u64 = 10;
 pub const WAIT: u64 = 11;
 /// Reads a register of a task that has ended: slot, register (0 to 30 for x0 to x30, or one of [`register`]).
 pub const INSPECT: u64 = 12;
+/// Starts a thread of the caller's process, which shares its address space: entry, stack, argument. It begins at the
+/// entry with the argument in x0 and its slot in x1. Gives its slot.
+pub const THREAD: u64 = 13;
+/// Makes a copy of the caller's process with the caller as its only thread: address and length of the copy's name; it
+/// keeps the caller's name where the length is 0. Gives the copy's slot, and 0 in the copy.
+pub const FORK: u64 = 14;
+/// Has writable pages of the caller's stay shared, and writable, across its forks: address, pages. Gives 0.
+pub const SHARE: u64 = 15;
 
 /// Reads what the kernel knows of the caller: address, length. Writes as much of it as `length` says, at most
 /// [`ABOUT_BYTES`]: the program's name in 16 bytes, its slot, how many memory errors were charged to it, nanoseconds

@@ -10,6 +10,7 @@
 //! longer reaches it, is put off, but never beyond the next frame that is handed out.
 
 mod mapping;
+mod shared;
 
 use core::cell::Cell;
 
@@ -33,6 +34,8 @@ pub enum Holder {
     Task(u16),
     /// It is a translation table of the task in this slot.
     Table(u16),
+    /// Tasks of this family map it, each at the same address if at all.
+    Shared(u16),
     /// The kernel.
     Kernel,
     /// Nobody, ever again.
@@ -48,7 +51,7 @@ pub struct Entry {
     next: u32,
     slot: u16,
     state: u8,
-    _reserved: u8,
+    marked: u8,
 }
 
 const FREE: u8 = 0;
@@ -56,6 +59,7 @@ const TASK: u8 = 1;
 const TABLE: u8 = 2;
 const KERNEL: u8 = 3;
 const RETIRED: u8 = 4;
+const SHARED: u8 = 5;
 /// In use until it is given back, and retired then: a translation table, and a frame of the kernel's.
 const CONDEMNED_TABLE: u8 = 8;
 const CONDEMNED_KERNEL: u8 = 9;
@@ -177,14 +181,14 @@ impl<'a> FrameTable<'a> {
             Holder::Task(slot) => (TASK, slot),
             Holder::Table(slot) => (TABLE, slot),
             Holder::Kernel => (KERNEL, 0),
-            Holder::Free | Holder::Retired | Holder::Outside => return None,
+            Holder::Shared(_) | Holder::Free | Holder::Retired | Holder::Outside => return None,
         };
         let index = self.pop_free().or_else(|| self.first_touch())?;
         *self.entries.get_mut(index as usize)? = Entry {
             next: list.head,
             slot,
             state,
-            _reserved: 0,
+            marked: 0,
         };
         list.head = index;
         self.frame(index)
@@ -293,7 +297,7 @@ impl<'a> FrameTable<'a> {
                         next: self.free,
                         slot: 0,
                         state: FREE,
-                        _reserved: 0,
+                        marked: 0,
                     };
                     self.free = index;
                     self.free_listed += 1;
@@ -304,30 +308,32 @@ impl<'a> FrameTable<'a> {
 
     /// Retires a frame for good. False when it was retired before, is not in the table, or is in the kernel's own use:
     /// what the kernel stands on is not taken away under it.
-    #[inline(always)]
     pub fn retire(&mut self, frame: FrameNumber) -> bool {
-        let found = match self.last.get() {
-            (last, index) if last == frame.0 => Some((index, true)),
-            _ => self.find(frame),
-        };
-        let Some((index, used)) = found else {
-            return false;
+        self.retire_from(frame).is_some()
+    }
+
+    /// The same; gives the family that shared it, else 0, and `None` where the other is false.
+    #[inline(always)]
+    pub fn retire_from(&mut self, frame: FrameNumber) -> Option<u16> {
+        let (index, used) = match self.last.get() {
+            (last, index) if last == frame.0 => (index, true),
+            _ => self.find(frame)?,
         };
         if !used {
             self.use_up_to(frame);
         }
-        let Some(entry) = self.entries.get_mut(index as usize) else {
-            return false;
-        };
+        let entry = self.entries.get_mut(index as usize)?;
+        let mut family = 0;
         match entry.state {
-            RETIRED | KERNEL | CONDEMNED_KERNEL => return false,
+            RETIRED | KERNEL | CONDEMNED_KERNEL => return None,
             FREE => self.free_listed -= 1,
+            SHARED => family = entry.slot,
             _ => {}
         }
         entry.state = RETIRED;
         self.retired += 1;
         self.take_out_later(index);
-        true
+        Some(family)
     }
 
     /// Notes that a frame which is in use, by the kernel or as a translation table, is to be retired when it comes back.
@@ -369,7 +375,7 @@ impl<'a> FrameTable<'a> {
                     next: NONE,
                     slot: 0,
                     state: KERNEL,
-                    _reserved: 0,
+                    marked: 0,
                 };
             }
             self.give_back(&mut FrameList { head: untouched });
@@ -395,6 +401,7 @@ impl<'a> FrameTable<'a> {
             Some((FREE, _)) => Holder::Free,
             Some((TASK, slot)) => Holder::Task(slot),
             Some((TABLE, slot)) => Holder::Table(slot),
+            Some((SHARED, family)) => Holder::Shared(family),
             Some((RETIRED, _)) => Holder::Retired,
             Some((CONDEMNED_TABLE, slot)) => Holder::Table(slot),
             Some(_) => Holder::Kernel,

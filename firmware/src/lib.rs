@@ -12,6 +12,7 @@ pub mod elf;
 pub mod frames;
 pub mod image;
 pub mod layout;
+pub mod leaf;
 pub mod lost;
 pub mod policy;
 pub mod regions;

@@ -12,6 +12,7 @@
 //! | `run-started` | once, first |
 //! | `scenario-started` | before each scenario that runs |
 //! | `trigger`, `injection`, `delivery`, `kept-out`, `abort` | the timeline, in order; `times` equal ones in a row are one event |
+//! | `told` | each task that lost a page with a frame which it shared, and each that touched such a page later |
 //! | `advice` | the host told of poison that nobody had touched yet |
 //! | `tasks` | how the tasks stood at the end |
 //! | `random` | where a seed drew what was injected: which, and a digest of what it drew and of what the journal has |
@@ -48,6 +49,8 @@ pub enum Event {
     KeptOut(KeptOut),
     /// The guest's journal has an abort.
     Abort(Box<Abort>),
+    /// A task lost a page with a frame that it shared with the one that met the error.
+    Told(Told),
     /// How the tasks stood at the end.
     Tasks(Tasks),
     /// What a seed drew.
@@ -99,6 +102,8 @@ impl Event {
                 Level::Notice
             }
             Self::Advice(_) => Level::Warning,
+            Self::Told(told) if told.touch.is_none() => Level::Warning,
+            Self::Told(_) => Level::Error,
             Self::Evacuation(_) => Level::Critical,
             Self::Abort(abort) => match abort.decision.as_str() {
                 "carry-on" => Level::Warning,
@@ -240,6 +245,25 @@ pub struct KeptOut {
     pub page: String,
     /// How many pages in a row.
     pub times: u32,
+}
+
+/// A task that lost a page with a frame that it shared.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// The scenario.
+    pub scenario: String,
+    /// Its slot; where it was told, that of its process's first task.
+    pub slot: u16,
+    /// The program in there.
+    pub program: Option<String>,
+    /// The page, or the address that it touched.
+    pub address: String,
+    /// The frame.
+    pub frame: String,
+    /// What came of the touch; `null` where it was only told.
+    pub touch: Option<String>,
+    /// How many more were told of the same frame than are named.
+    pub more: u64,
 }
 
 /// An abort, as the guest recorded it.

@@ -10,7 +10,7 @@ use crate::backend::Run;
 use crate::escape;
 use crate::events::{
     Abort, Advice, Console, Delivery, Event, Finding, Held, Injected, KeptOut, Outcome, Random, Task, Tasks,
-    Trigger, Verdict,
+    Told, Trigger, Verdict,
 };
 use crate::judge::evidence::{Evidence, Recorded, name};
 use crate::judge::incidents::Incident;
@@ -52,6 +52,17 @@ pub fn events(scenario: &Scenario, run: &Run, judged: &Judged) -> Vec<Event> {
         if !injected(told.ipa >> 12) {
             events.push(Event::Advice(advice(scenario, told)));
         }
+    }
+    for told in &judged.evidence.told {
+        events.push(Event::Told(Told {
+            scenario: scenario.name.clone(),
+            slot: told.slot,
+            program: program(scenario, &judged.evidence, told.slot, told.sequence),
+            address: hex(told.address),
+            frame: hex(told.frame),
+            touch: judge::told::word(told),
+            more: told.more,
+        }));
     }
     events.extend(random(scenario, run, judged).map(Event::Random));
     if !judged.evidence.reports.is_empty() {

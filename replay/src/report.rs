@@ -150,6 +150,19 @@ pub enum Note {
         /// How many of the others could be read.
         sound: u64,
     },
+    /// A task's page was lost with a frame that it shared: its mapping leads nowhere now, or it has touched it since.
+    Told {
+        /// The task's slot; where it was told, that of its process's first task.
+        task: u16,
+        /// The page's address, or the one that it touched.
+        address: u64,
+        /// The frame.
+        frame: u64,
+        /// What came of the touch, as the agent numbers decisions; `None` where it was only told.
+        touched: Option<u8>,
+        /// How many more were told of the same frame than are named.
+        more: u64,
+    },
     /// Newer than this reader.
     Unknown {
         /// Its kind.
@@ -166,6 +179,7 @@ const STARTED: u8 = 0x83;
 const BOOTED: u8 = 0x84;
 const PENDING: u8 = 0x86;
 const MAPPING: u8 = 0x8b;
+const TOLD: u8 = 0x87;
 
 const fn low(word: u64) -> u32 {
     (word & 0xffff_ffff) as u32
@@ -271,6 +285,36 @@ impl Note {
                 far,
                 sound,
             } => (MAPPING, [frame, esr, far, sound, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Self::Told {
+                task,
+                address,
+                frame,
+                touched,
+                more,
+            } => {
+                let decision = match touched {
+                    None => 0,
+                    Some(decision) => u64::from(decision) | 0x100,
+                };
+                (
+                    TOLD,
+                    [
+                        u64::from(task),
+                        address,
+                        frame,
+                        decision,
+                        more,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                    ],
+                )
+            }
             Self::Unknown { kind, words } => (kind, words),
         }
     }
@@ -318,6 +362,16 @@ impl Note {
                 esr: b,
                 far: c,
                 sound: d,
+            },
+            TOLD => Self::Told {
+                task: slot(a),
+                address: b,
+                frame: c,
+                touched: match d {
+                    0 => None,
+                    _ => Some((d & 0xff) as u8),
+                },
+                more: e,
             },
             _ => Self::Unknown { kind, words: *words },
         }
@@ -382,6 +436,20 @@ mod tests {
                 number: 1,
                 serror: true,
                 handled: 2,
+            },
+            Note::Told {
+                task: 4_095,
+                address: 0x5000_0000,
+                frame: 0x40123,
+                touched: None,
+                more: 4_000,
+            },
+            Note::Told {
+                task: 5,
+                address: 0x5000_0040,
+                frame: 0x40123,
+                touched: Some(0),
+                more: 0,
             },
             Note::Unknown {
                 kind: 0xfe,

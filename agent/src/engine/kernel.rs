@@ -110,6 +110,12 @@ pub trait Kernel {
     /// Whose `frame` is.
     fn owner(&self, frame: FrameNumber) -> FrameOwner;
 
+    /// Whether two tasks live in one address space, as threads do: then what is one's is the other's. Asked of tasks
+    /// that differ.
+    fn same_space(&self, task: TaskId, other: TaskId) -> bool {
+        task == other
+    }
+
     /// Which remedy `task` is to get.
     fn rule(&self, task: TaskId) -> Rule;
 

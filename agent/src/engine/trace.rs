@@ -66,7 +66,9 @@ fn by_physical_address(pfar: u64, task: TaskId, kernel: &impl Kernel) -> Option<
     let frame = FrameNumber::from_address(IntermediateAddress(pfar & ADDRESS));
     let owner = kernel.owner(frame);
     let is_its = match owner {
-        FrameOwner::Task(owner) | FrameOwner::PageTable(owner) => owner == task,
+        FrameOwner::Task(owner) | FrameOwner::PageTable(owner) => {
+            owner == task || kernel.same_space(task, owner)
+        }
         FrameOwner::Shared => kernel.shares(task, frame),
         FrameOwner::Kernel | FrameOwner::Free | FrameOwner::Retired | FrameOwner::NotRam => false,
     };
@@ -113,11 +115,12 @@ fn by_address(
         return doubted;
     };
     let owner = kernel.owner(frame);
+    let is_its_own = |owner| owner == task || kernel.same_space(task, owner);
     let believed = match owner {
-        FrameOwner::Task(owner) => walk.is_none() && owner == task,
+        FrameOwner::Task(owner) => walk.is_none() && is_its_own(owner),
         FrameOwner::Shared => walk.is_none(),
         // Of a table also without a walk level: KVM before Linux 6.18 does not tell an abort on a walk from another.
-        FrameOwner::PageTable(owner) => owner == task,
+        FrameOwner::PageTable(owner) => is_its_own(owner),
         FrameOwner::Kernel | FrameOwner::Retired => true,
         FrameOwner::Free => false,
         // A device: the address may well be true, and there is no memory to retire.
@@ -131,7 +134,11 @@ fn by_address(
         }
     };
     if believed {
-        let flags = Flags::FAR_VALID.with(Flags::FRAME_VALID);
+        let shared = match owner {
+            FrameOwner::Shared => Flags::SHARED,
+            _ => Flags::NONE,
+        };
+        let flags = Flags::FAR_VALID.with(Flags::FRAME_VALID).with(shared);
         Trace {
             far,
             frame: Some(frame),

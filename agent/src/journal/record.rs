@@ -31,6 +31,8 @@ impl Flags {
     pub const FRAME_BY_PFAR: Self = Self(1 << 7);
     /// The PFAR is said to be valid, but it names no memory of the charged task's.
     pub const PFAR_NOT_BELIEVED: Self = Self(1 << 8);
+    /// Several tasks map the frame.
+    pub const SHARED: Self = Self(1 << 9);
     /// The frame was to be moved while it could be read, and could not be.
     pub const MIGRATION_FAILED: Self = Self(1 << 12);
     /// A task is charged. Set by the encoder.

@@ -124,6 +124,27 @@ global_asm!(
     "guarded_read32:",
     "    ldr     w0, [x0]",
     "    ret",
+    // guarded_read64(address) -> value, or all ones
+    ".global guarded_read64",
+    "guarded_read64:",
+    "    ldr     x0, [x0]",
+    "    ret",
+    // guarded_copy_user_page(to, from, bytes) -> 0, or all ones: a page of the running program's, as it reads it itself, or a
+    // part of one by units of 32 bytes
+    ".global guarded_copy_user_page",
+    "guarded_copy_user_page:",
+    "    mov     x3, x2",
+    "1:  ldtr    x4, [x1, #0]",
+    "    ldtr    x5, [x1, #8]",
+    "    ldtr    x6, [x1, #16]",
+    "    ldtr    x7, [x1, #24]",
+    "    stp     x4, x5, [x0], #16",
+    "    stp     x6, x7, [x0], #16",
+    "    add     x1, x1, #32",
+    "    subs    x3, x3, #32",
+    "    b.ne    1b",
+    "    mov     x0, #0",
+    "    ret",
     // guarded_hvc, guarded_smc(function) -> result, or all ones
     ".global guarded_hvc",
     "guarded_hvc:",
@@ -187,6 +208,8 @@ unsafe extern "C" {
     fn guarded_fill(to: *mut u8, from: *const u8, bytes: usize) -> u64;
     fn guarded_zero(to: *mut u8, end: *mut u8, step: usize) -> u64;
     fn guarded_read32(address: u64) -> u64;
+    fn guarded_read64(address: u64) -> u64;
+    fn guarded_copy_user_page(to: *mut u8, from: u64, bytes: usize) -> u64;
     fn guarded_hvc(function: u64) -> u64;
     fn guarded_smc(function: u64) -> u64;
     fn guarded_let_in() -> u64;
@@ -276,12 +299,10 @@ pub(crate) fn load_from_task(address: u64) -> Option<u32> {
 }
 
 /// Copies a frame into another that the caller has just been given, and that nobody maps yet; false when it could not be
-/// read.
+/// read. The abort is answered by the caller, who knows what it was for.
 pub(crate) fn copy_page(to: FrameNumber, from: FrameNumber) -> bool {
-    // SAFETY: the frame that is written belongs to the caller; what aborts comes back.
-    let copied = unsafe { guarded_copy_page(super::linear::address(to), super::linear::address(from)) == 0 };
+    let copied = copy_frame(to, from);
     if !copied {
-        // The abort is answered by the caller, who knows what it was for.
         let _ = super::entry::take_guarded_abort();
     }
     copied
@@ -303,6 +324,30 @@ pub(crate) fn clear(number: FrameNumber) -> bool {
         Some(step) => unsafe { guarded_zero(to, to.wrapping_add(4096), step) == 0 },
         None => fill(number, 0, &[0; 4096]),
     }
+}
+
+/// The same, with the abort left to be charged.
+pub(crate) fn copy_frame(to: FrameNumber, from: FrameNumber) -> bool {
+    // SAFETY: the frame that is written belongs to the caller; what aborts comes back.
+    unsafe { guarded_copy_page(super::linear::address(to), super::linear::address(from)) == 0 }
+}
+
+/// Copies a part, or the whole, of the running program's page at this address to the same place of a frame that was just
+/// handed out; false when it could not read all of that itself.
+pub(crate) fn copy_page_from_task(to: FrameNumber, page: u64, part: core::ops::Range<usize>) -> bool {
+    let (start, end) = (part.start.min(4096) & !31, part.end.min(4096) & !31);
+    let to = memory::frame(to).wrapping_add(start);
+    // SAFETY: writes the frame alone, which is the caller's own and which the range was cut to; as above for what is
+    // read.
+    start >= end || unsafe { guarded_copy_user_page(to, page + start as u64, end - start) == 0 }
+}
+
+/// Reads a descriptor of a table that may be poisoned; `None` when it is.
+pub(crate) fn descriptor(table: FrameNumber, index: u64) -> Option<u64> {
+    let address = memory::frame(table).addr() as u64 + (index & 511) * 8;
+    // SAFETY: the index was cut to the table's 512 slots; what aborts comes back.
+    let descriptor = unsafe { guarded_read64(address) };
+    (descriptor != u64::MAX).then_some(descriptor)
 }
 
 /// Lets in the SError that is pending, if there is one; whether there was.

@@ -11,6 +11,7 @@ pub(crate) use pages::{is_clean, leads_to};
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::frames::{FrameList, FrameTable, Holder};
+use seawall_firmware::leaf::Leaf;
 
 use super::guarded::{self, Walk};
 use super::{memory, registers, tables};
@@ -59,18 +60,7 @@ impl Space {
         frames: &mut FrameTable<'_>,
         list: &mut FrameList,
     ) -> Option<()> {
-        let mut table = self.root;
-        for level in [1, 2] {
-            let present = memory::descriptor(table, index(address, level));
-            table = if present & VALID != 0 {
-                next(present)
-            } else {
-                let made = frames.take(Holder::Table(self.asid), list)?;
-                memory::clear_frame(made);
-                memory::set_descriptor(table, index(address, level), made.address().0 | TABLE);
-                made
-            };
-        }
+        let table = self.table_for(address, frames, list)?;
         if memory::descriptor(table, index(address, 3)) & VALID != 0 {
             return None;
         }
@@ -147,17 +137,118 @@ impl Space {
         (descriptor & TABLE == TABLE).then(|| next(descriptor))
     }
 
-    /// Takes a page out of the space, if it is mapped to `frame`.
-    pub(crate) fn unmap(&self, address: VirtualAddress, frame: FrameNumber) {
-        let plain = address.untagged().0;
-        let walked = guarded::walk(self.root.address().0, plain & (LIMIT - 1));
-        let (Walk::Descriptor(descriptor), Some(table)) = (walked, self.table_at(address, 3)) else {
-            return;
-        };
-        if plain < LIMIT && descriptor & TABLE == TABLE && next(descriptor) == frame {
-            memory::set_descriptor(table, index(plain, 3), 0);
-            registers::forget_address_space(self.asid);
+    /// The last-level table and descriptor for an address, whatever the descriptor says. `None` when there is no such
+    /// table, or one on the way is poisoned.
+    pub(crate) fn entry(&self, address: VirtualAddress) -> Option<(FrameNumber, u64)> {
+        let address = address.untagged().0;
+        if address >= LIMIT {
+            return None;
         }
+        let mut table = self.root;
+        for level in [1, 2] {
+            let descriptor = guarded::descriptor(table, index(address, level))?;
+            if descriptor & TABLE != TABLE {
+                return None;
+            }
+            table = next(descriptor);
+        }
+        Some((table, guarded::descriptor(table, index(address, 3))?))
+    }
+
+    /// Has a page lead to nowhere and say why, if it is mapped to `frame`: whoever touches it next learns that it was
+    /// poisoned, and the poison is not touched again.
+    pub(crate) fn withdraw(&self, address: VirtualAddress, frame: FrameNumber) {
+        if self.mark_poisoned(address, frame) {
+            registers::forget_page(self.asid, address.untagged().0);
+        }
+    }
+
+    /// The same, but for translations that are still to be forgotten.
+    fn mark_poisoned(&self, address: VirtualAddress, frame: FrameNumber) -> bool {
+        match self.entry(address) {
+            Some((table, descriptor)) if descriptor & TABLE == TABLE && next(descriptor) == frame => {
+                let address = address.untagged().0;
+                memory::set_descriptor(table, index(address, 3), Leaf(descriptor).marker().0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// As `withdraw`, wherever the frame is mapped; the address, if it is. The one that is told is tried first.
+    /// Translations are still to be forgotten, by `forget_all`.
+    pub(crate) fn lose_wherever(&self, told: VirtualAddress, frame: FrameNumber) -> Option<VirtualAddress> {
+        if self.mark_poisoned(told, frame) {
+            return Some(VirtualAddress(told.0 & !0xfff));
+        }
+        let mut found = None;
+        self.each_table(|first, table| {
+            let leaf_at = |index| guarded::descriptor(table, index).map(|leaf| (index, Leaf(leaf)));
+            let mut leaves = (0..512).filter_map(leaf_at);
+            if let Some((index, leaf)) = leaves.find(|(_, leaf)| leaf.frame() == Some(frame)) {
+                memory::set_descriptor(table, index, leaf.marker().0);
+                found = Some(VirtualAddress(first | index << 12));
+            }
+            found.is_none()
+        });
+        found
+    }
+
+    /// Maps a page that is mapped to another frame, or otherwise: by break-before-make [Arm ARM D8.17.1].
+    pub(crate) fn replace(&self, table: FrameNumber, address: u64, leaf: Leaf) {
+        memory::set_descriptor(table, index(address, 3), 0);
+        registers::forget_page(self.asid, address);
+        memory::set_descriptor(table, index(address, 3), leaf.0);
+        barrier::dsb(barrier::ISHST);
+    }
+
+    /// Goes through all last-level tables. `visit` gets each with the address that its first descriptor is for; false
+    /// ends it. False when it did, or when a table was poisoned.
+    pub(crate) fn each_table(&self, mut visit: impl FnMut(u64, FrameNumber) -> bool) -> bool {
+        for first in 0..512 {
+            let Some(level2) = guarded::descriptor(self.root, first) else {
+                return false;
+            };
+            if level2 & TABLE != TABLE {
+                continue;
+            }
+            for second in 0..512 {
+                let Some(level3) = guarded::descriptor(next(level2), second) else {
+                    return false;
+                };
+                if level3 & TABLE == TABLE && !visit(first << 30 | second << 21, next(level3)) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The table at level 3 for an address, made where there is none.
+    pub(crate) fn table_for(
+        &self,
+        address: u64,
+        frames: &mut FrameTable<'_>,
+        list: &mut FrameList,
+    ) -> Option<FrameNumber> {
+        let mut table = self.root;
+        for level in [1, 2] {
+            let present = memory::descriptor(table, index(address, level));
+            table = if present & VALID != 0 {
+                next(present)
+            } else {
+                let made = frames.take(Holder::Table(self.asid), list)?;
+                memory::clear_frame(made);
+                memory::set_descriptor(table, index(address, level), made.address().0 | TABLE);
+                made
+            };
+        }
+        Some(table)
+    }
+
+    /// Nothing of the space is remembered.
+    pub(crate) fn forget(&self) {
+        registers::forget_address_space(self.asid);
     }
 
     /// Ends the space: it is no longer walked, and nothing of it is remembered.

@@ -4,7 +4,7 @@ const GARBAGE: Entry = Entry {
     next: 0x1234_5678,
     slot: 0xffff,
     state: 0xee,
-    _reserved: 0xff,
+    marked: 0xff,
 };
 
 fn table(entries: &mut [Entry]) -> FrameTable<'_> {

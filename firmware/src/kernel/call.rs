@@ -1,6 +1,7 @@
 //! The calls programs make; [`seawall_firmware::calls`] says what each is.
 
 use seawall_agent::VirtualAddress;
+use seawall_firmware::bundle;
 use seawall_firmware::calls::{self, FAILED, What};
 use seawall_firmware::elf::Access;
 use seawall_replay::IntermediateAddress;
@@ -69,6 +70,9 @@ impl Guest {
             calls::PEEK => self.peek(a, b, c, d),
             calls::FUTEX_WAIT => return self.futex_wait(a, b, c),
             calls::FUTEX_WAKE => self.futex_wake(a, b),
+            calls::THREAD => self.thread(a, b, c),
+            calls::FORK => self.fork(a, b),
+            calls::SHARE => kernel.share(a, b),
             calls::INSPECT => self.inspect(a, b).unwrap_or(FAILED),
             calls::LEFT => kernel.port.map_or(0, Port::left),
             calls::HANDLE => kernel.handle(a, b),
@@ -157,18 +161,12 @@ impl Guest {
     }
 
     fn spawn(&mut self, name: u64, length: u64) -> u64 {
-        let mut buffer = [0; 16];
-        let Some(name_bytes) = usize::try_from(length)
-            .ok()
-            .and_then(|length| buffer.get_mut(..length))
-        else {
-            return FAILED;
+        let name = match self.name(name, length) {
+            Ok(name) => name,
+            Err(refusal) => return refusal.result(),
         };
-        if let Err(refusal) = self.copy_in(name_bytes, name) {
-            return refusal.result();
-        }
         let parent = self.kernel.current;
-        let Some(program) = self.kernel.bundle.find(name_bytes) else {
+        let Some(program) = self.kernel.bundle.find(bundle::text(&name).as_bytes()) else {
             return FAILED;
         };
         match self.kernel.spawn(program, None, parent) {
@@ -244,6 +242,10 @@ impl Kernel {
     /// The current task never runs again, by its own doing.
     pub(super) fn end_current(&mut self, state: TaskState) {
         let slot = self.current;
+        // A thread's own exit is nobody else's; whatever else ends one ends all.
+        if matches!(state, TaskState::Exited(_)) && self.slot(slot).home != slot {
+            return self.end_alone(slot, state);
+        }
         self.end_task_seldom(slot, state);
         self.dead.insert(slot);
     }

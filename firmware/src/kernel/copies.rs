@@ -23,6 +23,7 @@ use crate::arch::{entry, registers, tables, timer};
 /// A copy that met a page which could be had again is made again; a piece lies in two pages at most.
 const MOST_TRIES: u32 = 3;
 const IN_PAGE: u64 = 4095;
+const PAGE: usize = 4096;
 
 /// Why a copy ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,6 +159,32 @@ impl Guest {
         result
     }
 
+    /// A table of the current task's could not be read: what was met is charged to it.
+    pub(super) fn charge_table(&mut self) -> Refusal {
+        let Some(taken) = entry::take_guarded_abort() else {
+            return Refusal::Address;
+        };
+        let address = VirtualAddress(taken.far);
+        let offset = address.0.wrapping_sub(tables::LINEAR_BASE);
+        self.kernel.copying = Some(Copying {
+            task: TaskId(self.kernel.current),
+            address,
+            alias: Some(FrameNumber::from_address(IntermediateAddress(offset))),
+            heals: false,
+        });
+        let outcome = self.copy_aborted(&taken);
+        self.kernel.copying = None;
+        outcome.map_or(Refusal::Address, |_| Refusal::Poison)
+    }
+
+    /// Copies a page of the current task's, that it may read, to a frame that was just handed out.
+    pub(super) fn copy_page(&mut self, to: FrameNumber, from: u64) -> Result<(), Refusal> {
+        let from = from & !IN_PAGE;
+        self.copy(self.kernel.current, from, PAGE, |_, part| {
+            guarded::copy_page_from_task(to, from, part)
+        })
+    }
+
     /// Reads a byte of the current task between no barriers, for a window in which an SError is to stay pending.
     pub(super) fn touch_between_no_barriers(&mut self, address: u64) {
         let whole = guarded::copy_from_task(&mut [0], address);
@@ -266,7 +293,7 @@ impl Guest {
             Holder::Outside | Holder::Free | Holder::Kernel | Holder::Table(_) => {
                 return Err(Refusal::Address);
             }
-            Holder::Task(_) => {}
+            Holder::Task(_) | Holder::Shared(_) => {}
         }
         let offset = native(address & IN_PAGE);
         self.copy(slot, address, to.len(), |copying, part| {

@@ -20,6 +20,7 @@ use seawall_agent::{FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
 use seawall_firmware::elf::Elf;
 use seawall_firmware::frames::Holder;
 use seawall_firmware::image::Image;
+use seawall_firmware::leaf::Leaf;
 
 use super::copies::Copying;
 use super::{Guest, Kernel};
@@ -82,10 +83,7 @@ impl Kernel {
         let (Some(space), program) = (owner.space, owner.program) else {
             return false;
         };
-        let mut list = owner.frames;
-        let new = self.frames.take(Holder::Task(task), &mut list);
-        self.slot_mut(task).frames = list;
-        let Some(new) = new else {
+        let Some(new) = self.take_frame(task) else {
             return false;
         };
         match self.fill_from_image(program, address, new) {
@@ -102,6 +100,43 @@ impl Kernel {
             }
             None => false,
         }
+    }
+
+    /// Maps a page again whose mapping is a marker, if the program's image has what it held. As [`Self::heal_page`] says.
+    pub(super) fn map_again(&mut self, task: u16, address: VirtualAddress) -> bool {
+        let owner = self.slot(task);
+        let (Some(space), program) = (owner.space, owner.program) else {
+            return false;
+        };
+        let Some((table, marker)) = space.entry(address).map(|(table, leaf)| (table, Leaf(leaf))) else {
+            return false;
+        };
+        let again = marker
+            .had_again(FrameNumber(0))
+            .and_then(|_| self.take_frame(task))
+            .and_then(|new| Some((new, marker.had_again(new)?)));
+        let Some((new, leaf)) = again else {
+            return false;
+        };
+        match self.fill_from_image(program, address, new) {
+            Some(true) => {
+                memory::publish_text(new);
+                space.replace(table, address.untagged().0, leaf);
+                true
+            }
+            Some(false) => {
+                self.healing = Some(Copying::to_heal(task, address, new));
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// A frame for a page of a task's process.
+    pub(super) fn take_frame(&mut self, task: u16) -> Option<FrameNumber> {
+        let home = self.slot(task).home;
+        let list = &mut self.tasks.slot_mut(home).frames;
+        self.frames.take(Holder::Task(home), list)
     }
 
     /// Fills a frame with what a program's image has for a page; `None` when it has no such page, and false when the copy

@@ -36,6 +36,8 @@ impl Kernel {
             window: policy.window(timer::frequency()),
             parent,
             name,
+            home: slot,
+            next_thread: slot,
             ..Task::EMPTY
         };
         self.load(slot)?;
@@ -45,6 +47,7 @@ impl Kernel {
 
     /// Loads the program of a slot, into fresh memory.
     pub(super) fn load(&mut self, slot: u16) -> Result<(), &'static str> {
+        self.reap_threads(slot);
         let mut list = FrameList::EMPTY;
         match self.image(slot, &mut list) {
             Ok((space, entry)) => {
@@ -156,6 +159,7 @@ impl Kernel {
         let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
         task.space = None;
         self.frames.give_back(&mut list);
+        self.leave_family(slot);
     }
 
     /// The stock of frames and heap.

@@ -17,6 +17,9 @@ pub(crate) mod console;
 mod copies;
 pub(crate) mod end;
 pub(crate) mod epitaph;
+pub(crate) mod family;
+mod fault;
+mod fork;
 mod futex;
 mod heal;
 mod inspect;
@@ -27,6 +30,7 @@ pub(crate) mod retired;
 mod schedule;
 mod signal;
 pub(crate) mod task;
+mod threads;
 mod trial;
 
 use core::cell::Cell;
@@ -45,6 +49,8 @@ use crate::arch::port::Port;
 use crate::arch::slots::Slots;
 use crate::arch::space::Walked;
 use crate::arch::{counter, memory, timer};
+use family::Family;
+use fault::Telling;
 use task::{State, Task};
 
 /// The guest: the kernel, and the agent's books beside it.
@@ -60,6 +66,7 @@ pub(crate) struct Guest {
 pub(crate) struct Parts {
     pub(crate) tasks: Slots<Task>,
     pub(crate) images: Slots<Image>,
+    pub(crate) families: Slots<Family>,
     pub(crate) frames: FrameTable<'static>,
     pub(crate) bundle: Bundle<'static>,
     pub(crate) gic: Gic,
@@ -80,6 +87,8 @@ pub(crate) struct Kernel {
     tasks: Slots<Task>,
     /// What each program's pages held at first: that of the bundle's first program in place 1.
     images: Slots<Image>,
+    families: Slots<Family>,
+    free_families: SlotSet,
     frames: FrameTable<'static>,
     bundle: Bundle<'static>,
     gic: Gic,
@@ -102,6 +111,9 @@ pub(crate) struct Kernel {
     again: SlotSet,
     /// Slots that were used, and are free.
     free: SlotSet,
+    /// Who was told of a frame that was retired, until the journal says so.
+    told: [Telling; fault::MOST_TOLD],
+    told_count: u16,
     /// Tasks that report progress.
     counting_tasks: SlotSet,
     /// Tasks whose end is waited for.
@@ -146,6 +158,8 @@ impl Guest {
         let kernel = Kernel {
             tasks: parts.tasks,
             images: parts.images,
+            families: parts.families,
+            free_families: SlotSet::EMPTY,
             frames,
             bundle: parts.bundle,
             gic: parts.gic,
@@ -162,6 +176,8 @@ impl Guest {
             dead: SlotSet::EMPTY,
             again: SlotSet::EMPTY,
             free: SlotSet::EMPTY,
+            told: [Telling::NOTHING; fault::MOST_TOLD],
+            told_count: 0,
             counting_tasks: SlotSet::EMPTY,
             awaited: 0,
             aborts: 0,
@@ -262,8 +278,14 @@ impl Kernel {
         }
     }
 
-    /// Nobody is in this slot any more.
+    /// Nobody is in this slot any more, nor in those of its threads.
     fn empty(&mut self, slot: u16) {
+        self.reap_threads(slot);
+        self.unlink_thread(slot);
+        self.vacate(slot);
+    }
+
+    fn vacate(&mut self, slot: u16) {
         self.slot_mut(slot).state = State::Empty;
         self.counting_tasks.remove(slot);
         self.free.insert(slot);

@@ -84,7 +84,7 @@ impl Patrolled for Kernel {
 
     fn withdraw(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) {
         if let Some(space) = self.slot(task.0).space {
-            space.unmap(address, frame);
+            space.withdraw(address, frame);
         }
     }
 

@@ -17,7 +17,7 @@
 use seawall_agent::engine::{
     self, Cause, FrameOwner, Handler, Level, Notice, Outcome, Rule, Running, Snapshot, Verdict,
 };
-use seawall_agent::{ByRule, Esr, FrameNumber, TaskId, VirtualAddress};
+use seawall_agent::{ByRule, FrameNumber, TaskId, VirtualAddress};
 use seawall_firmware::frames::Holder;
 use seawall_replay::report::TaskState;
 
@@ -62,12 +62,7 @@ impl Guest {
             Some(Outcome::Resume | Outcome::CopyFailed | Outcome::Signalled) => self.leave(),
             Some(Outcome::Reschedule) => self.next_at_once(),
             Some(Outcome::Halt) => epitaph::epitaph(NOBODY_SURVIVES, taken),
-            None if self.kernel.is_first_write(taken) => self.leave(),
-            None => {
-                let class = u32::from(Esr(taken.esr).class().bits());
-                self.kernel.end_current(TaskState::Faulted(class));
-                self.next()
-            }
+            None => self.fault(taken),
         }
     }
 
@@ -78,7 +73,8 @@ impl Guest {
     #[inline(never)]
     pub(crate) fn exception_beside_border(&mut self, taken: &Snapshot) -> bool {
         let slot = self.kernel.current;
-        let restarts = self.kernel.slot(slot).restarts;
+        let home = self.kernel.slot(slot).home;
+        let restarts = self.kernel.slot(home).restarts;
         let first = self.handle_seldom(taken);
         if self.kernel.current == slot {
             // No memory error, or one that ends everything: then the other is on record too.
@@ -88,13 +84,13 @@ impl Guest {
             }
             return lives && first.is_none();
         }
-        let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(slot).restarts);
+        let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(home).restarts);
         // Its remedy was given once, and is not used up a second time.
         self.kernel.current = slot;
-        self.kernel.slot_mut(slot).restarts = restarts;
+        self.kernel.slot_mut(home).restarts = restarts;
         self.border();
         self.kernel.current = 0;
-        self.kernel.slot_mut(slot).restarts = spent;
+        self.kernel.slot_mut(home).restarts = spent;
         self.kernel.awaited = awaited;
         false
     }
@@ -196,6 +192,9 @@ impl Guest {
         if self.kernel.healing.is_some() {
             self.source_aborted();
         }
+        if self.kernel.told_count != 0 {
+            self.note_told();
+        }
         outcome
     }
 }
@@ -262,11 +261,22 @@ impl engine::Kernel for Kernel {
         match self.frames.holder(frame) {
             Holder::Task(slot) => FrameOwner::Task(TaskId(slot)),
             Holder::Table(slot) => FrameOwner::PageTable(TaskId(slot)),
+            Holder::Shared(_) => FrameOwner::Shared,
             Holder::Kernel => FrameOwner::Kernel,
             Holder::Free => FrameOwner::Free,
             Holder::Retired => FrameOwner::Retired,
             Holder::Outside => FrameOwner::NotRam,
         }
+    }
+
+    fn shares(&self, task: TaskId, frame: FrameNumber) -> bool {
+        let home = self.slot(task.0).home;
+        matches!(self.frames.holder(frame), Holder::Shared(family) if family == self.slot(home).family)
+    }
+
+    #[inline(never)]
+    fn same_space(&self, task: TaskId, other: TaskId) -> bool {
+        self.slot(task.0).home == self.slot(other.0).home
     }
 
     #[inline(always)]
@@ -301,7 +311,11 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn retire(&mut self, frame: FrameNumber) {
-        self.frames.retire(frame);
+        if let Some(family) = self.frames.retire_from(frame)
+            && family != 0
+        {
+            self.tell_family(frame, family);
+        }
     }
 
     #[inline(always)]
@@ -320,14 +334,16 @@ impl engine::Kernel for Kernel {
     #[inline(always)]
     fn restart(&mut self, task: TaskId) {
         self.charge(task);
-        // Its end is still waited for: it is the restarted task that will bring it.
-        let awaited = self.awaited;
         self.end_task_seldom(task.0, TaskState::Killed);
-        self.awaited = awaited;
-        self.dead.insert(task.0);
-        self.again.insert(task.0);
-        let task = self.slot_mut(task.0);
+        let home = self.slot(task.0).home;
+        self.dead.insert(home);
+        self.again.insert(home);
+        // Its end is still waited for: it is the restarted task that will bring it.
+        let task = self.slot_mut(home);
         task.restarts.count(task.window, timer::ticks());
+        if !task.background {
+            self.awaited = self.awaited.wrapping_add(1);
+        }
     }
 
     /// The copy's own error path is taken as it returns. What is left to be done is to unmap the page that was retired,
@@ -340,7 +356,7 @@ impl engine::Kernel for Kernel {
             && let Some(frame) = space.frame_at(address)
             && self.frames.holder(frame) == Holder::Retired
         {
-            space.unmap(address, frame);
+            space.withdraw(address, frame);
         }
     }
 
@@ -373,10 +389,24 @@ impl Kernel {
         self.end_task(slot, state);
     }
 
-    /// A task never runs again: its turns, its translations and whoever waits for it know at once. Its memory is given
-    /// back later, by whom it is decided.
+    /// The same, for a task whose siblings go on.
+    #[inline(never)]
+    pub(super) fn end_alone(&mut self, slot: u16, state: TaskState) {
+        self.end_one(slot, state);
+    }
+
+    /// A task never runs again, nor do those that share its address space: their turns, their translations and whoever
+    /// waits for them know at once. Their memory is given back later, by whom it is decided.
     #[inline(always)]
     fn end_task(&mut self, slot: u16, state: TaskState) {
+        if self.end_one(slot, state) != slot {
+            self.end_siblings(slot, state);
+        }
+    }
+
+    /// One task of a process ends; the next one of the process.
+    #[inline(always)]
+    fn end_one(&mut self, slot: u16, state: TaskState) -> u16 {
         self.ready.remove(slot);
         let (nothing, current) = (self.nothing, self.current);
         let task = self.tasks.slot_mut(slot);
@@ -395,10 +425,12 @@ impl Kernel {
         if !task.background {
             self.awaited = self.awaited.wrapping_sub(1);
         }
+        let next = task.next_thread;
         if task.waited_for {
             let parent = task.parent;
             self.wake(parent, slot);
         }
+        next
     }
 
     /// Whoever waits for an end asks again: its call is repeated, and finds the end.

@@ -45,6 +45,15 @@ pub(crate) struct Task {
     pub(crate) window: u64,
     pub(crate) program: usize,
     pub(crate) name: Name,
+    /// The first task of its process, in whose slot space, frames and restarts are kept; its own slot for that one.
+    pub(crate) home: u16,
+    /// The process's next task, in a ring; its own slot when it is alone.
+    pub(crate) next_thread: u16,
+    /// Of a process's first task: the family of those that share frames with it, and its neighbours there; 0 without
+    /// one.
+    pub(crate) family: u16,
+    pub(crate) next_member: u16,
+    pub(crate) previous_member: u16,
     /// Who started it; 0 when the boot did.
     pub(crate) parent: u16,
     /// Who started it waits for its end.
@@ -80,6 +89,11 @@ impl Task {
         window: 0,
         program: 0,
         name: [0; 16],
+        home: 0,
+        next_thread: 0,
+        family: 0,
+        next_member: 0,
+        previous_member: 0,
         parent: 0,
         waited_for: false,
         background: false,

@@ -176,6 +176,52 @@ pub fn write(text: &str) {
     call(calls::WRITE, text.as_ptr() as u64, text.len() as u64, 0);
 }
 
+/// Copies this process under a name: gives the copy's slot, in the copy 0, and [`calls::FAILED`] where none could be
+/// made.
+pub fn fork(name: &str) -> u64 {
+    call(calls::FORK, name.as_ptr() as u64, name.len() as u64, 0)
+}
+
+/// Starts a thread: a function that never returns, the stack that it is to have, and its argument. Gives its slot.
+pub fn thread(entry: extern "C" fn(u64) -> !, stack: &'static Stack, argument: u64) -> u64 {
+    let top = stack.0.get() as u64 + size_of::<Stack>() as u64;
+    call(calls::THREAD, entry as usize as u64, top, argument)
+}
+
+/// The stack of a thread.
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub struct Stack(core::cell::UnsafeCell<[u64; 256]>);
+
+// SAFETY: it is used by the thread alone that it is given to.
+unsafe impl Sync for Stack {}
+
+impl Stack {
+    /// One that was never used.
+    #[expect(clippy::new_without_default, reason = "it is for statics")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(core::cell::UnsafeCell::new([0; 256]))
+    }
+}
+
+/// Ends this task.
+pub fn exit(code: u64) -> ! {
+    loop {
+        call(calls::EXIT, code, 0, 0);
+    }
+}
+
+/// How a task that this one has started ended, as [`calls::WAIT`] has it.
+pub fn wait(slot: u64) -> u64 {
+    call(calls::WAIT, slot, 0, 0)
+}
+
+/// What [`wait`] gives of a task that left by its own exit.
+pub const EXITED: u64 = 2;
+/// What [`wait`] gives of a task that was killed for a memory error.
+pub const KILLED: u64 = 3;
+
 /// Says that nobody waits for this program's end; whether it will report progress, which is then waited for.
 pub fn background(reports: bool) {
     call(calls::BACKGROUND, u64::from(reports), 0, 0);

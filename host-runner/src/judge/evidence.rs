@@ -41,6 +41,23 @@ pub struct Mapping {
     pub sound: u64,
 }
 
+/// A task that lost a page with a frame that it shared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Number in the journal.
+    pub sequence: u64,
+    /// Its slot.
+    pub slot: u16,
+    /// The page, or the address that it touched.
+    pub address: u64,
+    /// The frame.
+    pub frame: u64,
+    /// What came of the touch, by the agent's number; `None` where it was only told.
+    pub touched: Option<u8>,
+    /// How many more were told of the same frame than are named.
+    pub more: u64,
+}
+
 /// What journal and transcript say.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
@@ -70,6 +87,8 @@ pub struct Evidence {
     pub pending: Vec<(bool, u64)>,
     /// Retired frames that the kernel read by its own mapping of memory.
     pub mapping: Vec<Mapping>,
+    /// Who was told of a frame that was lost, and who touched one.
+    pub told: Vec<Told>,
     /// Instructions to the first of EL0.
     pub booted: Option<u64>,
     /// Stocks at start and end of the lives before, of a guest that began again.
@@ -191,6 +210,20 @@ impl Evidence {
                     esr,
                     far,
                     sound,
+                }),
+                Note::Told {
+                    task,
+                    address,
+                    frame,
+                    touched,
+                    more,
+                } => self.told.push(Told {
+                    sequence,
+                    slot: task,
+                    address,
+                    frame,
+                    touched,
+                    more,
                 }),
                 Note::Booted { instructions } => self.booted = Some(instructions),
                 // Newer notes say nothing that this judge could hold against a scenario.

@@ -16,6 +16,7 @@ mod pending;
 pub mod random;
 mod stock;
 mod tasks;
+pub(crate) mod told;
 
 use std::fmt;
 
@@ -108,6 +109,7 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
         }
         pending::check(&case, &mut findings);
         mapping::check(&case, &mut findings);
+        told::check(&case, &mut findings);
     }
     if has_journal && scenario.expect.end == GuestEnd::Done {
         tasks::check(&case, &mut findings);

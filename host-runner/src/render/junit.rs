@@ -68,6 +68,7 @@ impl Renderer for Junit {
             | Event::Random(_)
             | Event::Held(_)
             | Event::Abort(_)
+            | Event::Told(_)
             | Event::Tasks(_)
             | Event::Measure(_)
             | Event::Curve(_) => {}

@@ -62,6 +62,7 @@ impl Renderer for Ktap {
             | Event::Random(_)
             | Event::Held(_)
             | Event::Abort(_)
+            | Event::Told(_)
             | Event::Tasks(_)
             | Event::Console(_)
             | Event::Compared(_)

@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use super::table::{self, Row};
 use super::{Renderer, figures, seconds};
-use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Random, Task, Trigger, Verdict};
+use crate::events::{Abort, Compared, Event, Held, Injected, Outcome, Random, Task, Told, Trigger, Verdict};
 
 /// So much of the console is shown of a scenario that failed.
 const CONSOLE_LINES: usize = 24;
@@ -85,6 +85,7 @@ impl Renderer for Text {
                 row(out, "kept out", &format!("{what} out of stage 2 for good"))
             }
             Event::Abort(abort) => self.abort(abort, out),
+            Event::Told(told) => row(out, "told", &told_text(told)),
             Event::Tasks(tasks) => lived(&tasks.tasks, out),
             Event::Random(random) => row(out, "random", &random_text(random)),
             Event::Held(held) => row(out, "runner", &held_text(held)),
@@ -260,6 +261,23 @@ fn random_text(random: &Random) -> String {
         "seed {} · {} errors at {} announcements · decisions {} · journal {}",
         random.seed, random.errors, random.announcements, random.decisions, random.journal
     )
+}
+
+fn told_text(told: &Told) -> String {
+    let program = told.program.as_deref().unwrap_or("nobody");
+    let (slot, address, frame) = (told.slot, &told.address, &told.frame);
+    match &told.touch {
+        Some(decision) => {
+            format!("{program} (slot {slot}) touches {address}, lost with frame {frame} · {decision}")
+        }
+        None if told.more > 0 => {
+            format!(
+                "{program} (slot {slot}) loses {address} with frame {frame}, and {} others do",
+                told.more
+            )
+        }
+        None => format!("{program} (slot {slot}) loses {address} with frame {frame}"),
+    }
 }
 
 fn held_text(held: &Held) -> String {

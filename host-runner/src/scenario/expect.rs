@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::check::Checker;
-use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar};
+use super::raw::{Number, RawAbort, RawBefore, RawExpect, RawFar, RawTold};
 use super::{
-    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedMapping, ExpectedPending, Far,
-    FinalState, Frame, Guest, GuestEnd, Level, PROGRAMS, Severity,
+    BYSTANDER, Before, Cause, Decision, Expect, ExpectedAbort, ExpectedMapping, ExpectedPending,
+    ExpectedTold, Far, FinalState, Frame, Guest, GuestEnd, Level, PROGRAMS, Severity,
 };
 
 impl Checker {
@@ -33,6 +33,8 @@ impl Checker {
             sound: self.ranged(Some(&mapping.sound), "sound", 0..=511, 511).into(),
         });
         let mapping = mapping.collect();
+        let told = raw.told.into_iter().map(|told| self.told(told, &reachable));
+        let told = told.collect();
         let mut tasks = BTreeMap::new();
         for (program, state) in raw.tasks {
             self.one_of(
@@ -84,8 +86,28 @@ impl Checker {
             aborts,
             pending,
             mapping,
+            told,
             tasks,
             restarts,
+        }
+    }
+
+    fn told(&mut self, raw: RawTold, reachable: &[&str]) -> ExpectedTold {
+        self.one_of(
+            &raw.task,
+            reachable.iter().copied(),
+            "no task of this scenario runs",
+        );
+        let touch = raw.touch.and_then(|touch| self.word(&touch, "decision"));
+        let address = u64::try_from(*raw.address.get_ref()).unwrap_or_else(|_| {
+            self.problem(raw.address.span(), "an address is not negative".into(), None);
+            0
+        });
+        ExpectedTold {
+            task: raw.task.into_inner(),
+            address,
+            touch,
+            times: self.ranged(raw.times.as_ref(), "times", 1..=100_000, 1),
         }
     }
 

@@ -103,6 +103,13 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("evidence", &[]),
     ("inspector", &["evidence"]),
     ("load_late", &[]),
+    ("thread", &[]),
+    ("threads", &[]),
+    ("share", &["sharer"]),
+    ("share_text", &["text_sharer"]),
+    ("copy_on_write", &["copier"]),
+    ("fork", &["forked"]),
+    ("crowd", &[]),
     ("apart", &[]),
     ("apart_store", &[]),
     ("apart_fetch", &[]),
@@ -241,6 +248,9 @@ pub struct Expect {
     pub pending: Vec<ExpectedPending>,
     /// What the guest read of retired frames by its own mapping of memory, in order, and nothing beside it.
     pub mapping: Vec<ExpectedMapping>,
+    /// Who is told of a frame that it shared and that was lost, and what comes of touching it, in order, and nothing
+    /// beside it.
+    pub told: Vec<ExpectedTold>,
     /// Final states by program.
     pub tasks: BTreeMap<String, FinalState>,
     /// How often a program's tasks were started again, each; zero where nothing is said.
@@ -263,6 +273,19 @@ pub struct ExpectedMapping {
     pub esr: u64,
     /// How many of the others could be read.
     pub sound: u64,
+}
+
+/// A task that lost a page with a frame that it shared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectedTold {
+    /// Its program.
+    pub task: String,
+    /// The page where it was told, or the address that it touched.
+    pub address: u64,
+    /// What came of the touch; `None` where it is only told.
+    pub touch: Option<Decision>,
+    /// How many such in a row.
+    pub times: u32,
 }
 
 /// A run of equal abort records.

@@ -96,6 +96,8 @@ pub(super) struct RawExpect {
     #[serde(default)]
     pub(super) mapping: Vec<RawMapping>,
     #[serde(default)]
+    pub(super) told: Vec<RawTold>,
+    #[serde(default)]
     pub(super) tasks: BTreeMap<Text, Text>,
     #[serde(default)]
     pub(super) restarts: BTreeMap<Text, Number>,
@@ -122,6 +124,15 @@ pub(super) struct RawPending {
 pub(super) struct RawMapping {
     pub(super) esr: Number,
     pub(super) sound: Number,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTold {
+    pub(super) task: Text,
+    pub(super) address: Number,
+    pub(super) touch: Option<Text>,
+    pub(super) times: Option<Number>,
 }
 
 #[derive(Deserialize, Debug)]
