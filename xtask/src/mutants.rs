@@ -27,7 +27,7 @@ struct Mutant {
     scenario: &'static str,
 }
 
-const MUTANTS: [Mutant; 12] = [
+const MUTANTS: [Mutant; 13] = [
     Mutant {
         name: "decode: no exception is an abort",
         file: "agent/src/syndrome/mod.rs",
@@ -62,6 +62,13 @@ const MUTANTS: [Mutant; 12] = [
         from: "    fn retire(&mut self, frame: FrameNumber) {\n",
         to: "    fn retire(&mut self, frame: FrameNumber) {\n        if frame.0 != u64::MAX {\n            return;\n        }\n",
         scenario: "restart",
+    },
+    Mutant {
+        name: "owner walk: only the charged member is told",
+        file: "firmware/src/kernel/recover.rs",
+        from: "            && family != 0\n",
+        to: "            && family == u16::MAX\n",
+        scenario: "share",
     },
     Mutant {
         name: "linear map: the frame stays mapped",
