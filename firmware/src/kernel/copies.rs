@@ -20,7 +20,8 @@ use super::{Guest, Kernel, recover};
 use crate::arch::guarded::{self, Walk};
 use crate::arch::{entry, registers, tables, timer};
 
-/// A copy that met a page which could be had again is made again; a piece lies in two pages at most.
+/// A copy that met a page which could be had again, or could be made writable, is made again; a piece lies in two pages at
+/// most.
 const MOST_TRIES: u32 = 3;
 const IN_PAGE: u64 = 4095;
 const PAGE: usize = 4096;
@@ -34,13 +35,15 @@ pub(super) enum Refusal {
     Poison,
     /// A memory error, and the page is sound again: the copy may be made once more.
     Healed,
+    /// A page that the task may write and had not written: now it is writable, and the copy may be made once more.
+    Unwritten,
 }
 
 impl Refusal {
     /// What the call gives.
     pub(super) const fn result(self) -> u64 {
         match self {
-            Self::Address => FAILED,
+            Self::Address | Self::Unwritten => FAILED,
             Self::Poison | Self::Healed => MEMORY_ERROR,
         }
     }
@@ -152,7 +155,7 @@ impl Guest {
             }
             result = self.copied(copying, whole, disr);
             self.kernel.copying = None;
-            if result != Err(Refusal::Healed) {
+            if !matches!(result, Err(Refusal::Healed | Refusal::Unwritten)) {
                 break;
             }
         }
@@ -202,6 +205,7 @@ impl Guest {
     /// Deals with what a copy has met: the abort first.
     fn copied(&mut self, mut copying: Copying, whole: bool, disr: u64) -> Result<(), Refusal> {
         let mut result = Ok(());
+        let mut fault = None;
         if !whole {
             result = Err(Refusal::Address);
             if let Some(taken) = entry::take_guarded_abort() {
@@ -213,7 +217,10 @@ impl Guest {
                     self.kernel.copying = Some(copying);
                 }
                 result = Err(match self.copy_aborted(&taken) {
-                    None => Refusal::Address,
+                    None => {
+                        fault = Some(taken);
+                        Refusal::Address
+                    }
                     Some(Outcome::Resume) => Refusal::Healed,
                     Some(_) => Refusal::Poison,
                 });
@@ -226,6 +233,13 @@ impl Guest {
             if let Some(Outcome::CopyFailed | Outcome::Reschedule) = outcome {
                 result = Err(Refusal::Poison);
             }
+        }
+        // Last: it may itself copy a page.
+        if result == Err(Refusal::Address)
+            && let Some(taken) = fault
+        {
+            self.kernel.copying = None;
+            result = Err(self.make_writable(&taken));
         }
         if result.is_err() {
             self.kernel.stay_in_space();

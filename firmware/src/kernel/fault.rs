@@ -71,6 +71,24 @@ impl Guest {
         }
     }
 
+    /// The same for a copy to the current task's memory that the MMU did not permit: what the task's own write would get,
+    /// a copy for it does.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_writable(&mut self, taken: &Snapshot) -> Refusal {
+        let is_permission = taken.esr & 0x3f == PERMISSION;
+        if !is_permission || !self.kernel.current_runs() {
+            return Refusal::Address;
+        }
+        match self.resolve(taken) {
+            Answer::Again => Refusal::Unwritten,
+            // The page that was to be copied first met poison.
+            Answer::Lost(_) | Answer::Ended => Refusal::Poison,
+            Answer::None if self.kernel.is_first_write(taken) => Refusal::Unwritten,
+            Answer::None => Refusal::Address,
+        }
+    }
+
     fn resolve(&mut self, taken: &Snapshot) -> Answer {
         let Some(abort) = Esr(taken.esr).abort() else {
             return Answer::None;
@@ -121,7 +139,7 @@ impl Guest {
                 match refusal {
                     Refusal::Address => Answer::None,
                     // Had again meanwhile, if the instruction finds it so.
-                    Refusal::Healed => Answer::Again,
+                    Refusal::Healed | Refusal::Unwritten => Answer::Again,
                     Refusal::Poison if !self.kernel.current_runs() => Answer::Ended,
                     Refusal::Poison => Answer::Lost(frame),
                 }

@@ -14,7 +14,7 @@
     )
 )]
 
-use seawall_agent::engine::{GRANULE, Level, Snapshot};
+use seawall_agent::engine::{GRANULE, Snapshot};
 use seawall_agent::syndrome::{Esr, FaultStatus};
 use seawall_agent::{FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
 use seawall_firmware::elf::Elf;
@@ -52,15 +52,14 @@ impl Kernel {
         }
     }
 
-    /// Whether an exception that is no memory error was a task's first write to a page of its own, which then succeeds as
-    /// it is run again.
+    /// Whether an exception that is no memory error was the current task's first write to a page of its own, or a first
+    /// copy to it, which then succeeds as it is run again.
     #[inline(never)]
     pub(super) fn is_first_write(&mut self, taken: &Snapshot) -> bool {
         let write = Esr(taken.esr)
             .abort()
             .filter(|abort| abort.wnr() == Some(true) && matches!(abort.fsc(), FaultStatus::Permission(_)));
         write.is_some()
-            && taken.from == Level::El0
             && self
                 .slot(self.current)
                 .space

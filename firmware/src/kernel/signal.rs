@@ -17,7 +17,6 @@
 use seawall_agent::engine::{GRANULE, Handler, Notice};
 use seawall_agent::{TaskId, VirtualAddress};
 use seawall_firmware::calls::FAILED;
-use seawall_firmware::frames::Holder;
 
 use super::task::Task;
 use super::{Guest, Kernel};
@@ -145,10 +144,7 @@ impl Kernel {
         let Some(space) = self.slot(slot).space.filter(|space| space.is_lost(address)) else {
             return FAILED;
         };
-        let mut list = self.slot(slot).frames;
-        let new = self.frames.take(Holder::Task(slot), &mut list);
-        self.slot_mut(slot).frames = list;
-        let Some(new) = new else {
+        let Some(new) = self.take_frame(slot) else {
             return FAILED;
         };
         if !guarded::clear(new) {

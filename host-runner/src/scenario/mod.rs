@@ -108,6 +108,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("share", &["sharer"]),
     ("share_text", &["text_sharer"]),
     ("copy_on_write", &["copier"]),
+    ("copyout_fresh", &["filler"]),
     ("fork", &["forked"]),
     ("crowd", &[]),
     ("apart", &[]),

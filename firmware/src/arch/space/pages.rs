@@ -2,6 +2,7 @@
 
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
+use seawall_firmware::leaf::Leaf;
 
 use super::{ADDRESS, LIMIT, Space, TABLE, Walked, index, next};
 use crate::arch::{guarded, memory, registers, tables};
@@ -54,7 +55,8 @@ impl Space {
         let Some(place) = self.place(address) else {
             return false;
         };
-        if place.descriptor & tables::WRITABLE == 0 {
+        // One that is to be copied first is not its task's alone.
+        if place.descriptor & tables::WRITABLE == 0 || Leaf(place.descriptor).copied_on_write().is_some() {
             return false;
         }
         // Of permissions alone no break is needed [Arm ARM D8.17.1]; the old ones are forgotten.
