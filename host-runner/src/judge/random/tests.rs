@@ -42,7 +42,7 @@ fn errors_that_came_as_drawn_pass() {
 #[test]
 fn a_wrong_victim_a_lost_record_and_another_draw_are_found() {
     // Charged to a task of another program, which announced nothing: its injection goes to the other record.
-    spoilt(&["abort-unexpected", "frame", "retired", "leak"], |story| {
+    spoilt(&["abort-unexpected", "frame", "leak", "retired"], |story| {
         story.abort().origin = Origin::Task(TaskId(2));
     });
     // Charged to another task of the same program.
@@ -59,7 +59,7 @@ fn a_wrong_victim_a_lost_record_and_another_draw_are_found() {
         story.abort().frame = Some(FrameNumber(FRAME + 9));
     });
     spoilt(&["syndrome"], |story| story.abort().esr = 0x9200_0017);
-    spoilt(&["aborts", "lost", "retired", "leak"], |story| {
+    spoilt(&["aborts", "lost", "leak", "retired"], |story| {
         story.items.remove(5);
     });
     // Another step than the seed draws.
@@ -73,7 +73,7 @@ fn a_wrong_victim_a_lost_record_and_another_draw_are_found() {
         story.events.insert(1, sound);
     });
     // One error too few, and a record of none.
-    spoilt(&["drawn", "abort-unexpected", "retired", "leak"], |story| {
+    spoilt(&["drawn", "abort-unexpected", "leak", "retired"], |story| {
         story.events.remove(2);
     });
 }
