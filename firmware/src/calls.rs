@@ -96,7 +96,7 @@ pub const LEFT: u64 = 27;
 /// Registers the caller's handler for memory errors: where it begins, and the first address above its stack; 0 takes it
 /// back. It is told the address that was used (or all ones), how many bytes around it are lost, how bad it is (1 is
 /// restartable, 2 recoverable), whether what was interrupted can be gone back to once that is made good, and whether it is
-/// told of a page before it has touched it: x0 to x4. A second error before it has gone back ends the caller.
+/// told of a page that was lost when another process met it (1) and has met no error itself: x0 to x4. A second error before it has gone back ends the caller.
 pub const HANDLE: u64 = 20;
 /// Goes back from the handler to the instruction that was interrupted. Fails when that cannot be gone back to.
 pub const RETURN: u64 = 21;

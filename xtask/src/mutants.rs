@@ -71,6 +71,20 @@ const MUTANTS: [Mutant; 13] = [
         scenario: "share",
     },
     Mutant {
+        name: "a marker is touched: the handler is not asked",
+        file: "firmware/src/kernel/fault.rs",
+        from: "        if handler == Handler::Ready {\n",
+        to: "        if handler == Handler::Busy {\n",
+        scenario: "share-handler",
+    },
+    Mutant {
+        name: "copies: a page that was not written is refused",
+        file: "firmware/src/kernel/fault.rs",
+        from: "        let is_permission = taken.esr & 0x3f == PERMISSION;\n",
+        to: "        let is_permission = taken.esr & 0x3f == TRANSLATION;\n",
+        scenario: "copyout-fresh",
+    },
+    Mutant {
         name: "linear map: the frame stays mapped",
         file: "firmware/src/arch/linear.rs",
         from: "fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {\n",

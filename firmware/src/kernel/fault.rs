@@ -5,7 +5,7 @@
 //! poison a second time; whoever touches the marker gets what its rule says, and the journal says why.
 
 use seawall_agent::engine::Kernel as _;
-use seawall_agent::engine::{Rule, Snapshot};
+use seawall_agent::engine::{Handler, Rule, Snapshot};
 use seawall_agent::{Decision, Esr, FrameNumber, TaskId, VirtualAddress};
 use seawall_firmware::frames::Holder;
 use seawall_firmware::leaf::Leaf;
@@ -147,7 +147,7 @@ impl Guest {
         }
     }
 
-    /// A task touches a page that it lost: it gets what its rule says.
+    /// A task touches a page that it lost: its handler is asked, or it gets what its rule says.
     fn touched(&mut self, address: VirtualAddress, frame: FrameNumber) -> *mut Frame {
         let slot = self.kernel.current;
         let task = TaskId(slot);
@@ -155,7 +155,18 @@ impl Guest {
             self.note_touched(slot, address, frame, Decision::Heal);
             return self.leave();
         }
-        let decision = match self.kernel.rule(task) {
+        let handler = self.kernel.handler_of(slot);
+        if handler == Handler::Ready {
+            self.note_lost(slot, address, frame, Decision::Signal);
+            self.kernel.tell_of_marker(task, address);
+            return self.leave();
+        }
+        // Of an error in a handler the agent says the same.
+        let rule = match handler {
+            Handler::Busy => Rule::Kill,
+            Handler::Ready | Handler::Absent => self.kernel.rule(task),
+        };
+        let decision = match rule {
             Rule::Isolate => {
                 self.kernel.isolate(task);
                 Decision::Isolate
@@ -169,11 +180,15 @@ impl Guest {
                 Decision::Kill
             }
         };
-        // Where a copy failed by what is not known to be of that frame, there is nothing lost to speak of.
+        self.note_lost(slot, address, frame, decision);
+        self.next()
+    }
+
+    /// Where a copy failed by what is not known to be of that frame, there is nothing lost to speak of.
+    fn note_lost(&mut self, slot: u16, address: VirtualAddress, frame: FrameNumber, decision: Decision) {
         if self.kernel.frames.holder(frame) == Holder::Retired {
             self.note_touched(slot, address, frame, decision);
         }
-        self.next()
     }
 
     /// Has a page again that was told to be lost, and that is as its program's image has it.

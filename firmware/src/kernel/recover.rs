@@ -378,7 +378,7 @@ impl engine::Kernel for Kernel {
 
 impl Kernel {
     #[inline(always)]
-    fn charge(&mut self, task: TaskId) {
+    pub(super) fn charge(&mut self, task: TaskId) {
         let task = self.slot_mut(task.0);
         task.charged = task.charged.wrapping_add(1);
     }

@@ -15,7 +15,7 @@
 )]
 
 use seawall_agent::engine::{GRANULE, Handler, Notice};
-use seawall_agent::{TaskId, VirtualAddress};
+use seawall_agent::{Severity, TaskId, VirtualAddress};
 use seawall_firmware::calls::FAILED;
 
 use super::task::Task;
@@ -97,6 +97,27 @@ impl Kernel {
     #[inline(always)]
     pub(super) fn tell(&mut self, task: TaskId, notice: Notice) {
         self.lose(task.0, &notice);
+        self.begin_handler(task, notice, false);
+    }
+
+    /// The same of a page that was lost when somebody else met it, and that is a marker by now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_of_marker(&mut self, task: TaskId, address: VirtualAddress) {
+        self.charge(task);
+        let notice = Notice {
+            address: Some(address.untagged()),
+            frame: None,
+            severity: Severity::Recoverable,
+            // The fault is the MMU's, and names the one page that is not there.
+            restartable: true,
+        };
+        self.begin_handler(task, notice, true);
+    }
+
+    /// The task's second set of registers is what it goes on with.
+    #[inline(always)]
+    fn begin_handler(&mut self, task: TaskId, notice: Notice, is_told: bool) {
         let task = self.slot_mut(task.0);
         task.signal.busy = true;
         task.signal.restartable = notice.restartable;
@@ -107,7 +128,7 @@ impl Kernel {
         *length = GRANULE;
         *severity = notice.severity as u64;
         *restartable = u64::from(notice.restartable);
-        *told = 0;
+        *told = u64::from(is_told);
         task.handler.elr = task.signal.entry;
         task.handler.spsr = 0;
     }

@@ -107,6 +107,8 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("threads", &[]),
     ("share", &["sharer"]),
     ("share_text", &["text_sharer"]),
+    ("share_handler", &["struck"]),
+    ("mlock", &[]),
     ("copy_on_write", &["copier"]),
     ("copyout_fresh", &["filler"]),
     ("fork", &["forked"]),
