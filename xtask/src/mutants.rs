@@ -27,7 +27,7 @@ struct Mutant {
     scenario: &'static str,
 }
 
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "decode: no exception is an abort",
         file: "agent/src/syndrome/mod.rs",
