@@ -130,3 +130,49 @@ fn rules_handlers_pages_that_can_be_had_again_and_policies_count_as_ever() {
         }
     }
 }
+
+/// Class 0x2f with IDS = 0, AET = UER and DFSC = 0x11 [Arm ARM D24.2.45].
+fn is_plain_serror(esr: u64) -> bool {
+    esr >> 26 & 0x3f == 0x2f && esr >> 24 & 1 == 0 && esr >> 10 & 0b111 == 0b011 && esr & 0x3f == 0x11
+}
+
+#[test]
+fn a_recoverable_serror_is_judged_sooner_as_ever_and_all_else_is_left() {
+    let mut sooner = 0;
+    for running in [Running::Task(TASK), Running::Idle] {
+        for handler in [Handler::Absent, Handler::Ready, Handler::Busy] {
+            let mut kernel = kernel(running, FrameOwner::Task(TASK));
+            kernel.handler = handler;
+            for from in [Level::El0, Level::El1] {
+                for (cause, ras) in [
+                    (Cause::SError, true),
+                    (Cause::SError, false),
+                    (Cause::Synchronous, true),
+                    (Cause::Deferred, true),
+                ] {
+                    for class in [0x15_u64, 0x24, 0x2f, 0x3c] {
+                        for aet in 0..8 {
+                            for ids in [0, 1] {
+                                for dfsc in [0x00, 0x10, 0x11, 0x12] {
+                                    let esr = class << 26 | 1 << 25 | ids << 24 | aet << 10 | dfsc;
+                                    let mut taken = snapshot(cause, from, esr, None);
+                                    taken.ras = ras;
+                                    let expected = is_plain_serror(esr)
+                                        && (cause, from, ras) == (Cause::SError, Level::El0, true)
+                                        && running == Running::Task(TASK);
+                                    let verdict = engine::judge_plain_serror(&taken, &kernel, &ByRule);
+                                    assert_eq!(verdict.is_some(), expected, "{esr:#x} {taken:?}");
+                                    if verdict.is_some() {
+                                        assert_eq!(verdict, engine::judge(&taken, &kernel, &ByRule));
+                                        sooner += 1;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(sooner, 3, "one syndrome, for each handler");
+}

@@ -147,6 +147,42 @@ pub fn judge_plain(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Poli
     ))
 }
 
+/// The same for the SError that an operating system can do something about: in recoverable state, of a task in EL0.
+/// `None` for every other one, and [`judge`] is to be asked.
+#[inline(always)]
+#[must_use]
+pub fn judge_plain_serror(
+    snapshot: &Snapshot,
+    kernel: &impl Kernel,
+    policy: &impl Policy,
+) -> Option<Verdict> {
+    let (Cause::SError, Level::El0, true, Running::Task(task), Some(serror)) = (
+        snapshot.cause,
+        snapshot.from,
+        snapshot.ras,
+        kernel.running(),
+        Esr(snapshot.esr).plain_serror(),
+    ) else {
+        return None;
+    };
+    let finding = Finding {
+        cause: Cause::SError,
+        severity: Severity::Recoverable,
+        abort: None,
+        walk: None,
+        serror: Some(serror),
+    };
+    Some(verdict(
+        snapshot,
+        &finding,
+        Running::Task(task),
+        Origin::Task(task),
+        &NO_TRACE,
+        kernel,
+        policy,
+    ))
+}
+
 #[inline(always)]
 fn decide(case: &Case, policy: &impl Policy) -> Decision {
     let mildest = floor(case);

@@ -9,7 +9,7 @@ mod report;
 mod snapshot;
 mod trace;
 
-pub use judge::{Verdict, judge, judge_plain};
+pub use judge::{Verdict, judge, judge_plain, judge_plain_serror};
 pub use kernel::{FrameOwner, GRANULE, Handler, Kernel, Notice, Rule, Running};
 pub use report::{Answered, Patrolled, Report, report};
 pub use snapshot::{Cause, Level, Snapshot};

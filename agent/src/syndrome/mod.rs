@@ -79,6 +79,20 @@ impl Esr {
         }
     }
 
+    /// The SError in recoverable state (`AET` is UER, `DFSC` 0x11, `IDS` 0); `None` for all else, and for other SErrors.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn plain_serror(self) -> Option<SError> {
+        // EC bits 31:26, IDS 24, AET 12:10, DFSC 5:0.
+        const FIELDS: u64 = 0xfd00_1c3f;
+        const PLAIN: u64 = 0xbc00_0c11;
+        if self.0 & FIELDS == PLAIN {
+            Some(SError::new(self.0))
+        } else {
+            None
+        }
+    }
+
     /// The SError that this is; `None` for every other class.
     #[inline]
     #[must_use]

@@ -52,8 +52,10 @@ impl Guest {
 
     /// An SError from EL0.
     pub(crate) fn serror(&mut self, taken: &Snapshot) -> *mut Frame {
-        let outcome = self.handle_seldom(taken);
-        self.after(taken, outcome)
+        match self.handle_plain_serror(taken) {
+            Some(outcome) => self.after(taken, Some(outcome)),
+            None => self.exception_seldom(taken),
+        }
     }
 
     #[inline(always)]
@@ -172,6 +174,16 @@ impl Guest {
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         let mut judged = engine::judge_plain(taken, &self.kernel, &ByRule);
         // By reference: a verdict is large, and taking it out of the option would copy it.
+        let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
+        self.kernel.handling.esr = 0;
+        outcome
+    }
+
+    /// The same for an SError.
+    #[inline(always)]
+    fn handle_plain_serror(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
+        let mut judged = engine::judge_plain_serror(taken, &self.kernel, &ByRule);
         let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
         self.kernel.handling.esr = 0;
         outcome
