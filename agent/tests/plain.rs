@@ -176,3 +176,44 @@ fn a_recoverable_serror_is_judged_sooner_as_ever_and_all_else_is_left() {
     }
     assert_eq!(sooner, 3, "one syndrome, for each handler");
 }
+
+#[test]
+fn what_is_told_first_and_booked_later_is_what_is_done_at_once() {
+    use seawall_agent::{Journal, Ledger};
+    use std::sync::atomic::AtomicU64;
+
+    let words = || -> Vec<AtomicU64> { (0..16 * 9).map(|_| AtomicU64::new(0)).collect() };
+    let bytes = |words: &[AtomicU64]| -> Vec<u64> {
+        words
+            .iter()
+            .map(|word| word.load(std::sync::atomic::Ordering::Relaxed))
+            .collect()
+    };
+    let taken = snapshot(Cause::Synchronous, Level::El0, 0x9200_0010, None);
+    for handler in [Handler::Absent, Handler::Ready, Handler::Busy] {
+        let mut at_once = kernel(Running::Task(TASK), FrameOwner::Task(TASK));
+        at_once.handler = handler;
+        let mut later = kernel(Running::Task(TASK), FrameOwner::Task(TASK));
+        later.handler = handler;
+        let (memory, slots) = (words(), &mut [0; 8]);
+        let (mut journal, mut ledger) = (Journal::new(&memory).unwrap(), Ledger::new(slots).unwrap());
+        let mut verdict = engine::judge_plain(&taken, &at_once, &ByRule).unwrap();
+        let (other, others) = (words(), &mut [0; 8]);
+        let (mut second, mut set) = (Journal::new(&other).unwrap(), Ledger::new(others).unwrap());
+        let told = engine::tell(&verdict, &taken, &mut later);
+        assert_eq!(told.is_some(), handler == Handler::Ready);
+        let Some(unbooked) = told else {
+            assert!(later.done.is_empty(), "nothing is done where nobody is told");
+            continue;
+        };
+        assert_eq!(set.len(), 0, "the books wait");
+        let record = engine::book(unbooked, &mut later, &mut set, &mut second);
+        let _ = engine::apply(&mut verdict, &taken, &mut at_once, &mut ledger, &mut journal);
+        assert_eq!(bytes(&memory), bytes(&other), "the same record");
+        assert_eq!((ledger.len(), set.len()), (1, 1));
+        assert_eq!(record.frame, Some(FRAME));
+        at_once.done.sort();
+        later.done.sort();
+        assert_eq!(at_once.done, later.done, "the same actions");
+    }
+}

@@ -15,7 +15,7 @@ pub use report::{Answered, Patrolled, Report, report};
 pub use snapshot::{Cause, Level, Snapshot};
 
 use crate::journal::{AbortRecord, Flags, Journal};
-use crate::{Decision, Ledger, Recorded, Severity, VirtualAddress};
+use crate::{Decision, FrameNumber, Ledger, Recorded, Severity, VirtualAddress};
 
 /// What the kernel has to do next.
 #[must_use = "the interrupted code may not be the one to return to"]
@@ -52,18 +52,7 @@ pub fn apply(
     if let Some(frame) = verdict.frame
         && verdict.decision != Decision::Halt
     {
-        match ledger.record(frame) {
-            Recorded::New => {
-                flags = flags.with(Flags::NEW_FRAME);
-                kernel.retire(frame);
-            }
-            Recorded::Known => {}
-            // Not remembered, so it may be retired twice; better than not at all.
-            Recorded::Full => {
-                flags = flags.with(Flags::LEDGER_FULL);
-                kernel.retire(frame);
-            }
-        }
+        flags = flags.with(take_out(frame, kernel, ledger));
     }
     if verdict.decision == Decision::Heal && !heal(verdict, kernel) {
         flags = flags.with(Flags::HEAL_FAILED);
@@ -100,12 +89,69 @@ pub fn apply(
         // A verdict of `judge` charges a task wherever one is to be ended; one made by hand may not.
         (Decision::Halt, _) | (_, None) => Outcome::Halt,
     };
-    let cost = match snapshot.entered {
-        0 => 0,
-        entered => kernel.now().wrapping_sub(entered),
-    };
+    let cost = cost(snapshot, kernel);
     journal.append_abort(&record(verdict, snapshot, flags, cost));
     outcome
+}
+
+/// Carries out a verdict whose decision is to signal, but for the books: the frame is not yet retired, and there is no
+/// record. `None`, and nothing is done, for every other decision.
+///
+/// For a kernel that wants a task's handler to begin soon. Until [`book`] was called no frame may be handed out and no
+/// other task may run: a kernel calls it first thing whenever it is entered again.
+#[inline(always)]
+pub fn tell(verdict: &Verdict, snapshot: &Snapshot, kernel: &mut impl Kernel) -> Option<Unbooked> {
+    let (Decision::Signal, Some(task)) = (verdict.decision, verdict.charged) else {
+        return None;
+    };
+    kernel.signal(task, notice(verdict));
+    let cost = cost(snapshot, kernel);
+    Some(Unbooked(record(verdict, snapshot, verdict.flags, cost)))
+}
+
+/// What [`tell`] left to be done.
+#[must_use = "the frame is to be retired, and the abort to be recorded"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unbooked(AbortRecord);
+
+/// Does what [`tell`] left: the frame is retired, and the record is written. Gives the record.
+pub fn book(
+    unbooked: Unbooked,
+    kernel: &mut impl Kernel,
+    ledger: &mut Ledger<'_>,
+    journal: &mut Journal<'_>,
+) -> AbortRecord {
+    let Unbooked(mut record) = unbooked;
+    if let Some(frame) = record.frame {
+        record.flags = record.flags.with(take_out(frame, kernel, ledger));
+    }
+    journal.append_abort(&record);
+    record
+}
+
+/// Takes a frame out of use, once; what the record is to say of it.
+#[inline(always)]
+fn take_out(frame: FrameNumber, kernel: &mut impl Kernel, ledger: &mut Ledger<'_>) -> Flags {
+    match ledger.record(frame) {
+        Recorded::New => {
+            kernel.retire(frame);
+            Flags::NEW_FRAME
+        }
+        Recorded::Known => Flags::NONE,
+        // Not remembered, so it may be retired twice; better than not at all.
+        Recorded::Full => {
+            kernel.retire(frame);
+            Flags::LEDGER_FULL
+        }
+    }
+}
+
+#[inline(always)]
+fn cost(snapshot: &Snapshot, kernel: &impl Kernel) -> u64 {
+    match snapshot.entered {
+        0 => 0,
+        entered => kernel.now().wrapping_sub(entered),
+    }
 }
 
 /// Has the page of a verdict put into another frame; false when there is none, or when it could not be.

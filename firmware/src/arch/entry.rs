@@ -91,8 +91,11 @@ unsafe fn guest() -> Option<&'static mut Guest> {
         core::arch::asm!("/* {} */", inout(reg) address, options(nomem, nostack, preserves_flags, pure))
     };
     let cell = core::ptr::with_exposed_provenance::<GuestCell>(address);
-    // SAFETY: the address is the static's.
-    let cell = unsafe { &*cell };
+    // SAFETY: the address is the static's, which is not zero.
+    let cell = unsafe {
+        core::hint::assert_unchecked(address != 0);
+        &*cell
+    };
     // SAFETY: see the module's top; the caller promises that nobody else holds it, and what is there was written.
     unsafe { (*cell.there.get()).then(|| (*cell.guest.get()).assume_init_mut()) }
 }

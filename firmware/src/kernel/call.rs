@@ -22,6 +22,7 @@ const PIECE: usize = 128;
 impl Guest {
     /// A checkpoint that is to be announced before the border is synchronised, is; every other call is left alone.
     pub(crate) fn before_border(&mut self) {
+        self.book();
         let [number, address, what, ..] = self.kernel.arguments();
         if self.kernel.call_number() != calls::CHECKPOINT {
             return;

@@ -35,6 +35,7 @@ mod trial;
 
 use core::cell::Cell;
 
+use seawall_agent::engine::Unbooked;
 use seawall_agent::{FrameNumber, Journal, Ledger};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
@@ -59,6 +60,8 @@ pub(crate) struct Guest {
     pub(crate) kernel: Kernel,
     pub(crate) ledger: Ledger<'static>,
     pub(crate) journal: Journal<'static>,
+    /// What is still to be done since a handler was told.
+    unbooked: Option<Unbooked>,
 }
 
 /// What the boot found out, for the kernel to begin with.
@@ -199,6 +202,7 @@ impl Guest {
             kernel,
             ledger,
             journal,
+            unbooked: None,
         }
     }
 

@@ -15,9 +15,9 @@
 )]
 
 use seawall_agent::engine::{
-    self, Cause, FrameOwner, Handler, Level, Notice, Outcome, Rule, Running, Snapshot, Verdict,
+    self, Cause, FrameOwner, Handler, Level, Notice, Outcome, Rule, Running, Snapshot, Unbooked, Verdict,
 };
-use seawall_agent::{ByRule, FrameNumber, TaskId, VirtualAddress};
+use seawall_agent::{ByRule, Decision, FrameNumber, Severity, TaskId, VirtualAddress};
 use seawall_firmware::frames::Holder;
 use seawall_replay::report::TaskState;
 
@@ -37,8 +37,21 @@ impl Guest {
     /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
     #[inline(always)]
     pub(crate) fn exception(&mut self, taken: &Snapshot) -> *mut Frame {
+        if self.kernel.has_handler() {
+            return self.exception_told(taken);
+        }
         match self.handle_plain(taken) {
             Some(outcome) => self.after(taken, Some(outcome)),
+            None => self.exception_seldom(taken),
+        }
+    }
+
+    /// The same, of a task that has a handler. Only here can there be books to keep: whoever was told still runs.
+    #[inline(never)]
+    fn exception_told(&mut self, taken: &Snapshot) -> *mut Frame {
+        self.book();
+        match self.tell_plain(taken) {
+            Some(()) => self.leave(),
             None => self.exception_seldom(taken),
         }
     }
@@ -158,11 +171,16 @@ impl Guest {
     /// Any error; `None` when it is none.
     #[inline(never)]
     fn handle_seldom(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        self.book();
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         self.kernel.handling.disr = taken.disr;
         self.kernel.stop_in_handler();
         let mut judged = engine::judge(taken, &self.kernel, &ByRule);
         let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
+        // Only here: what is judged sooner is nobody else's.
+        if self.kernel.told_count != 0 {
+            self.note_told();
+        }
         self.kernel.handling.esr = 0;
         self.kernel.handling.disr = 0;
         outcome
@@ -179,9 +197,41 @@ impl Guest {
         outcome
     }
 
+    /// The same for a task that has a handler, which begins before the books are kept. `None` also where it is not told.
+    #[inline(always)]
+    fn tell_plain(&mut self, taken: &Snapshot) -> Option<()> {
+        (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
+        let judged = engine::judge_plain(taken, &self.kernel, &ByRule);
+        let unbooked = judged.and_then(|verdict| engine::tell(&verdict, taken, &mut self.kernel));
+        self.kernel.handling.esr = 0;
+        if unbooked.is_some() {
+            self.unbooked = unbooked;
+        }
+        unbooked.and(Some(()))
+    }
+
+    /// Does what was left to be done when a handler was told. First thing, whenever the kernel is entered for more than an
+    /// empty call: until then nobody else ran, and no frame was handed out.
+    #[inline(always)]
+    pub(super) fn book(&mut self) {
+        if let Some(unbooked) = self.unbooked.take() {
+            self.book_now(unbooked);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn book_now(&mut self, unbooked: Unbooked) {
+        self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
+        let record = engine::book(unbooked, &mut self.kernel, &mut self.ledger, &mut self.journal);
+        self.kernel
+            .say_later(record.charged(), record.cause, record.severity, record.decision);
+    }
+
     /// The same for an SError.
     #[inline(always)]
     fn handle_plain_serror(&mut self, taken: &Snapshot) -> Option<Outcome> {
+        self.book();
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         let mut judged = engine::judge_plain_serror(taken, &self.kernel, &ByRule);
         let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
@@ -200,12 +250,10 @@ impl Guest {
             &mut self.ledger,
             &mut self.journal,
         );
-        self.kernel.say_later(verdict);
+        self.kernel
+            .say_later(verdict.charged, verdict.cause, verdict.severity, verdict.decision);
         if self.kernel.healing.is_some() {
             self.source_aborted();
-        }
-        if self.kernel.told_count != 0 {
-            self.note_told();
         }
         outcome
     }
@@ -374,7 +422,6 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn signal(&mut self, task: TaskId, notice: Notice) {
-        self.charge(task);
         self.tell(task, notice);
     }
 
@@ -460,9 +507,8 @@ impl Kernel {
 
     /// Keeps what is to be printed of a verdict for when there is time.
     #[inline]
-    fn say_later(&mut self, verdict: &Verdict) {
-        let TaskId(slot) = verdict.charged.unwrap_or(TaskId(0));
-        let (cause, severity, decision) = (verdict.cause, verdict.severity, verdict.decision);
+    fn say_later(&mut self, charged: Option<TaskId>, cause: Cause, severity: Severity, decision: Decision) {
+        let TaskId(slot) = charged.unwrap_or(TaskId(0));
         self.keep_saying(Saying {
             slot,
             cause,

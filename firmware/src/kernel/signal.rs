@@ -68,6 +68,12 @@ impl Guest {
 }
 
 impl Kernel {
+    /// Whether the current task has registered a handler, asked for or not.
+    #[inline(always)]
+    pub(super) fn has_handler(&self) -> bool {
+        self.slot(self.current).signal.entry != 0
+    }
+
     /// Whether a task wants to be told.
     #[inline(always)]
     pub(super) fn handler_of(&self, slot: u16) -> Handler {
@@ -119,6 +125,7 @@ impl Kernel {
     #[inline(always)]
     fn begin_handler(&mut self, task: TaskId, notice: Notice, is_told: bool) {
         let task = self.slot_mut(task.0);
+        task.charged = task.charged.wrapping_add(1);
         task.signal.busy = true;
         task.signal.restartable = notice.restartable;
         task.signal.stack = registers::task_stack();

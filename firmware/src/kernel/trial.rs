@@ -117,6 +117,7 @@ impl Guest {
 
     /// An interrupt, before its border is synchronised.
     pub(crate) fn before_interrupts_border(&mut self) {
+        self.book();
         if let Stop::Interrupt(number) = self.kernel.stop {
             self.kernel.stop = Stop::Nowhere;
             self.kernel.announce(Window::Border, number, 0);
