@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 use crate::{artefacts, runner, setup};
 
 /// The guest's Image with all its programs: what a boot loader copies.
-const IMAGE_LIMIT: u64 = 160 << 10;
+const IMAGE_LIMIT: u64 = 192 << 10;
 
 /// One number.
 #[derive(Debug, Deserialize, PartialEq, Eq)]

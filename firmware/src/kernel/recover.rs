@@ -23,6 +23,7 @@ use seawall_replay::report::TaskState;
 
 use super::console::Saying;
 use super::task::State;
+use super::trial::Stop;
 use super::{Guest, Kernel, epitaph};
 use crate::arch::frame::Frame;
 use crate::arch::{counter, entry, guarded, registers, space, timer};
@@ -232,6 +233,10 @@ impl Guest {
     #[inline(always)]
     fn handle_plain_serror(&mut self, taken: &Snapshot) -> Option<Outcome> {
         self.book();
+        // A trial of what happens in a handler is made where there is time for it.
+        if self.kernel.stop != Stop::Nowhere {
+            return None;
+        }
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         let mut judged = engine::judge_plain_serror(taken, &self.kernel, &ByRule);
         let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
