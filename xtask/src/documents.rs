@@ -6,6 +6,7 @@
 //! this xtask.
 
 mod cells;
+mod einj;
 mod external_aborts;
 mod house;
 mod tree;
@@ -17,7 +18,7 @@ use clap::Parser as _;
 
 use tree::{read, root};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "SPECIFICATION.md",
@@ -25,6 +26,7 @@ const DOCUMENTS: [&str; 9] = [
     "agent/README.md",
     "replay/README.md",
     "firmware/README.md",
+    "docs/einj-mem-uc.md",
     "docs/external-aborts.md",
     "docs/routes.md",
 ];
