@@ -34,8 +34,16 @@ fn snapshot(cause: Cause, from: Level, esr: u64, pfar: Option<u64>) -> Snapshot 
     }
 }
 
-/// Class, SET 12:11, FnV 10 and FSC 5:0 [Arm ARM D24.2.45], each with its neighbours; and fields that change nothing.
+/// Class, SET 12:11, FnV 10 and FSC 5:0 [Arm ARM D24.2.45], each with its neighbours; and fields that change nothing. Miri
+/// gets those that are judged sooner, and one in a hundred others.
 fn syndromes() -> impl Iterator<Item = u64> {
+    all_syndromes()
+        .enumerate()
+        .filter(|(number, esr)| !cfg!(miri) || number % 101 == 0 || is_plain(*esr))
+        .map(|(_, esr)| esr)
+}
+
+fn all_syndromes() -> impl Iterator<Item = u64> {
     let classes = [0x15, 0x20, 0x21, 0x22, 0x24, 0x25, 0x26, 0x2f, 0x3c];
     let states = [0_u64, 1, 2, 3];
     let codes = [0x07, 0x0f, 0x10, 0x11, 0x13, 0x14, 0x17, 0x18, 0x1f, 0x30, 0x35];
@@ -74,13 +82,14 @@ fn what_is_judged_sooner_is_judged_as_ever_and_all_else_is_left() {
         FrameOwner::Retired,
         FrameOwner::NotRam,
     ];
+    let syndromes: Vec<u64> = syndromes().collect();
     let mut sooner = 0;
     for owner in owners {
         for running in [Running::Task(TASK), Running::Task(TaskId(4)), Running::Idle] {
             let kernel = kernel(running, owner);
             for from in [Level::El0, Level::El1] {
                 for cause in [Cause::Synchronous, Cause::SError, Cause::Deferred] {
-                    for esr in syndromes() {
+                    for &esr in &syndromes {
                         let taken = snapshot(cause, from, esr, Some(0x4_8000_0000));
                         let expected = is_plain(esr)
                             && (cause, from) == (Cause::Synchronous, Level::El0)
