@@ -175,8 +175,11 @@ impl Guest {
         self.book();
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         self.kernel.handling.disr = taken.disr;
-        self.kernel.stop_in_handler();
         let mut judged = engine::judge(taken, &self.kernel, &ByRule);
+        // A fault that is no error, such as the first write to a page, is not what a trial waits for.
+        if judged.is_some() {
+            self.kernel.stop_in_handler();
+        }
         let outcome = judged.as_mut().map(|verdict| self.carry_out(verdict, taken));
         // Only here: what is judged sooner is nobody else's.
         if self.kernel.told_count != 0 {
