@@ -17,7 +17,7 @@
 //!
 //! A step that draws has its seed at 16, and at 12 how many errors it brings in all. Those behind it are what it draws
 //! from: of the ones that speak of an announcement one is taken by [`crate::draw`], each as often as its weight, at 8,
-//! says. `nothing` is one of them that leaves the announcement alone.
+//! says; their own place at 12 means nothing. `nothing` is one of them that leaves the announcement alone.
 
 use crate::entry::Kind;
 use crate::layout::{put, u32_at};
