@@ -244,11 +244,11 @@ fn wrong_arguments(trees: &Trees) -> Result<Vec<Case>> {
         ("seawall.tasks=nobody", "there is no program `nobody`"),
         (
             "seawall.tasks=load/heal",
-            "remedy `heal` is unknown; there are kill, isolate, restart:N",
+            "policy `heal` is unknown; there are kill, isolate, restart:N",
         ),
         (
             "seawall.tasks=load/restart:99999999999",
-            "remedy `restart:99999999999` is unknown",
+            "policy `restart:99999999999` is unknown",
         ),
         ("seawall.tasks=", "names none or more than 32 tasks"),
         (
