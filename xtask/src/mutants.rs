@@ -40,7 +40,7 @@ const MUTANTS: [Mutant; 15] = [
         file: "agent/src/engine/judge.rs",
         from: "    match (snapshot.from, running, finding.abort) {\n",
         to: "    if snapshot.elr != u64::MAX {\n        return Origin::Kernel;\n    }\n    match (snapshot.from, running, finding.abort) {\n",
-        scenario: "serror-uer",
+        scenario: "serror-ueu",
     },
     Mutant {
         name: "attribution: no frame is found",

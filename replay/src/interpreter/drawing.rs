@@ -59,12 +59,10 @@ impl Interpreter {
         })
     }
 
-    /// How many errors the plan has still to draw.
+    /// How many errors the plan has still to draw. It is the first step that draws which does: one behind it draws nothing.
     pub(super) fn left(&self) -> u64 {
-        let draws = self.plan.steps().zip(self.fired);
-        draws
-            .filter(|(step, _)| is_draw(*step))
-            .map(|(step, fired)| u64::from(step.times.saturating_sub(fired)))
-            .sum()
+        let mut steps = self.plan.steps().zip(self.fired);
+        let draw = steps.find(|(step, _)| is_draw(*step));
+        draw.map_or(0, |(step, fired)| u64::from(step.times.saturating_sub(fired)))
     }
 }
