@@ -153,6 +153,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
             .unwrap_or_else(|| stop(&"no memory is left for the kernel's books"))
     };
     let (entries, ledger_range, records) = (carve(sizes.entries), carve(sizes.ledger), carve(sizes.journal));
+    let early = carve(sizes.early);
     // A slot's number is its address space's ASID too.
     let slots = sizes.slots.min(if registers::has_wide_asids() {
         1 << 16
@@ -176,6 +177,7 @@ fn assemble(board: &Board<'static>, tree: Range, image: u64, found: Found) -> Gu
     ];
     epitaph::know_regions(memory::regions(books, PROGRAMS));
     let mut frames = FrameTable::new(memory::entries(entries), layout.frames());
+    frames.keep_early(memory::numbers(early));
     let lost = retired::before_the_start(found.port, &mut frames, &mut ledger);
     if lost != 0 {
         log::info!("{lost} frames were lost before this start");

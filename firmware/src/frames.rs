@@ -1,14 +1,15 @@
 //! The frame table: who owns each frame of memory, and which frames are lost for good.
 //!
 //! Every frame that may be handed out has an entry of eight bytes. Entries above the range's watermark have never been
-//! used and are not even written, so that 64 GiB cost no more at boot than 16 MiB. Owned frames are linked into a
-//! list for each owner: the frames of a dead task are given back along that list, never by walking its page tables,
-//! one of which may be what was poisoned.
+//! used and are not even written, so that 64 GiB cost no more at boot than 16 MiB; `early` has those of them that were
+//! retired. Owned frames are linked into a list for each owner: the frames of a dead task are given back along that list,
+//! never by walking its page tables, one of which may be what was poisoned.
 //!
-//! Retiring is O(1) and touches the entry alone. A retired frame stays in whatever list it was in and is passed over
+//! Retiring is O(1) and touches the entry alone, whether or not the frame was ever used. A retired frame stays in whatever list it was in and is passed over
 //! when it comes up; it never becomes free again. What else is due to it, that the kernel's own mapping of memory no
 //! longer reaches it, is put off, but never beyond the next frame that is handed out.
 
+mod early;
 mod mapping;
 mod shared;
 
@@ -16,6 +17,7 @@ use core::cell::Cell;
 
 use seawall_agent::address::FrameNumber;
 
+use early::Early;
 use mapping::Waiting;
 pub use mapping::{TakeOut, TakenOut};
 
@@ -84,11 +86,28 @@ struct Range {
     used: u32,
 }
 
+impl Range {
+    /// A frame's entry, where it is one of the range's first `count`.
+    #[inline(always)]
+    fn place(&self, frame: FrameNumber, count: u32) -> Option<u32> {
+        let offset = frame.0.wrapping_sub(self.first);
+        #[expect(clippy::cast_possible_truncation, reason = "less than a count of 32 bits")]
+        (offset < u64::from(count)).then(|| self.entry.wrapping_add(offset as u32))
+    }
+
+    /// The same, of those that were ever used.
+    #[inline(always)]
+    fn used(&self, frame: FrameNumber) -> Option<u32> {
+        self.place(frame, self.used)
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct FrameTable<'a> {
     entries: &'a mut [Entry],
     ranges: [Range; MAX_RANGES],
+    early: Early<'a>,
     free: u32,
     free_listed: u64,
     retired: u64,
@@ -100,12 +119,14 @@ pub struct FrameTable<'a> {
 
 impl<'a> FrameTable<'a> {
     /// A table over these ranges of whole frames (first frame, count); `entries` has at least one for each frame and
-    /// may hold anything. Ranges and frames that find no entry are left out.
+    /// may hold anything. Ranges and frames that find no entry are left out. Whatever is asked of the first range's frames
+    /// is answered soonest.
     #[must_use]
     pub fn new(entries: &'a mut [Entry], ranges: impl IntoIterator<Item = (FrameNumber, u64)>) -> Self {
         let mut table = Self {
             entries,
             ranges: [Range::default(); MAX_RANGES],
+            early: Early::nowhere(),
             free: NONE,
             free_listed: 0,
             retired: 0,
@@ -137,24 +158,26 @@ impl<'a> FrameTable<'a> {
             .iter()
             .map(|range| u64::from(range.count - range.used))
             .sum();
-        (self.total, self.free_listed + untouched, self.retired)
+        let free = self.free_listed + untouched - self.early.ahead();
+        (self.total, free, self.retired)
     }
 
-    /// A frame's entry, and whether the entry was ever written.
-    #[inline(always)]
-    fn find(&self, frame: FrameNumber) -> Option<(u32, bool)> {
-        self.ranges.iter().find_map(|range| {
-            let offset = frame.0.wrapping_sub(range.first);
-            let in_range = offset < u64::from(range.count);
-            #[expect(clippy::cast_possible_truncation, reason = "less than a count of 32 bits")]
-            in_range.then(|| (range.entry + offset as u32, offset < u64::from(range.used)))
-        })
+    /// The entry of a frame that was ever used.
+    fn used(&self, frame: FrameNumber) -> Option<u32> {
+        self.ranges.iter().find_map(|range| range.used(frame))
+    }
+
+    /// A frame's entry, whether or not it was ever written.
+    fn find(&self, frame: FrameNumber) -> Option<u32> {
+        self.ranges
+            .iter()
+            .find_map(|range| range.place(frame, range.count))
     }
 
     /// Where a frame's entry lies in the table, in bytes from its beginning; `None` when it has none.
     #[must_use]
     pub fn offset_of(&self, frame: FrameNumber) -> Option<u64> {
-        let (index, _) = self.find(frame)?;
+        let index = self.find(frame)?;
         Some(u64::from(index) * size_of::<Entry>() as u64)
     }
 
@@ -202,7 +225,7 @@ impl<'a> FrameTable<'a> {
         let first = self.free_block()?;
         let last = FrameNumber(first.0 + (BLOCK - 1));
         self.use_up_to(last);
-        let (start, _) = self.find(first)?;
+        let start = self.find(first)?;
         let end = start + u32::try_from(BLOCK).ok()?;
         self.unlist(start..end);
         for index in start..end {
@@ -268,13 +291,16 @@ impl<'a> FrameTable<'a> {
 
     /// The next frame of a range that was never used, passing over what was retired before its first use.
     fn first_touch(&mut self) -> Option<u32> {
-        self.ranges.iter_mut().find_map(|range| {
-            (range.used < range.count).then(|| {
+        for range in &mut self.ranges {
+            while range.used < range.count {
                 let index = range.entry + range.used;
                 range.used += 1;
-                index
-            })
-        })
+                if !self.early.pass(index, self.entries) {
+                    return Some(index);
+                }
+            }
+        }
+        None
     }
 
     /// Gives all frames of a list back, but for those that were retired.
@@ -315,20 +341,32 @@ impl<'a> FrameTable<'a> {
     /// The same; gives the family that shared it, else 0, and `None` where the other is false.
     #[inline(always)]
     pub fn retire_from(&mut self, frame: FrameNumber) -> Option<u16> {
-        let (index, used) = match self.last.get() {
-            (last, index) if last == frame.0 => (index, true),
-            _ => self.find(frame)?,
-        };
-        if !used {
-            self.use_up_to(frame);
+        match self.last.get() {
+            (last, index) if last == frame.0 => self.retire_at(index),
+            _ => self.retire_elsewhere(frame),
         }
+    }
+
+    #[inline(never)]
+    fn retire_elsewhere(&mut self, frame: FrameNumber) -> Option<u16> {
+        match self.used(frame) {
+            Some(index) => self.retire_at(index),
+            None => self.retire_unused(frame),
+        }
+    }
+
+    /// The same, of the frame with an entry that was written. A task's is looked for first.
+    #[inline(always)]
+    fn retire_at(&mut self, index: u32) -> Option<u16> {
         let entry = self.entries.get_mut(index as usize)?;
         let mut family = 0;
-        match entry.state {
-            RETIRED | KERNEL | CONDEMNED_KERNEL => return None,
-            FREE => self.free_listed -= 1,
-            SHARED => family = entry.slot,
-            _ => {}
+        if entry.state != TASK {
+            match entry.state {
+                RETIRED | KERNEL | CONDEMNED_KERNEL => return None,
+                FREE => self.free_listed -= 1,
+                SHARED => family = entry.slot,
+                _ => {}
+            }
         }
         entry.state = RETIRED;
         self.retired += 1;
@@ -339,15 +377,15 @@ impl<'a> FrameTable<'a> {
     /// Notes that a frame which is in use, by the kernel or as a translation table, is to be retired when it comes back.
     pub fn condemn(&mut self, frame: FrameNumber) {
         let is_spare = self.is_spare(frame);
-        let entry = self
-            .find(frame)
-            .and_then(|(index, _)| self.entries.get_mut(index as usize));
-        match entry {
+        let Some(index) = self.used(frame) else {
+            return;
+        };
+        match self.entries.get_mut(index as usize) {
             Some(entry) if entry.state == TABLE => entry.state = CONDEMNED_TABLE,
             Some(entry) if entry.state == KERNEL => entry.state = CONDEMNED_KERNEL,
             _ => return,
         }
-        if is_spare && let Some((index, _)) = self.find(frame) {
+        if is_spare {
             self.drop_spare(frame);
             self.give_back(&mut FrameList { head: index });
         }
@@ -366,7 +404,7 @@ impl<'a> FrameTable<'a> {
     /// Makes all entries up to a frame's that was never handed out free ones that have been written.
     #[cold]
     fn use_up_to(&mut self, frame: FrameNumber) {
-        while let Some((_, false)) = self.find(frame) {
+        while self.used(frame).is_none() {
             let Some(untouched) = self.first_touch() else {
                 return;
             };
@@ -382,30 +420,41 @@ impl<'a> FrameTable<'a> {
         }
     }
 
-    /// Whom a frame belongs to.
+    /// Whom a frame belongs to. One of the first range, the largest, is found without a search.
     #[inline(always)]
     #[must_use]
     pub fn holder(&self, frame: FrameNumber) -> Holder {
-        let Some((index, used)) = self.find(frame) else {
+        let [first, ..] = &self.ranges;
+        match first.used(frame) {
+            Some(index) => self.holder_at(frame, index),
+            None => self.holder_elsewhere(frame),
+        }
+    }
+
+    #[inline(never)]
+    fn holder_elsewhere(&self, frame: FrameNumber) -> Holder {
+        match self.used(frame) {
+            Some(index) => self.holder_at(frame, index),
+            None => self.holder_unused(frame),
+        }
+    }
+
+    /// Whom the frame belongs to with an entry that was written. A task's is looked for first.
+    #[inline(always)]
+    fn holder_at(&self, frame: FrameNumber, index: u32) -> Holder {
+        self.last.set((frame.0, index));
+        let Some(entry) = self.entries.get(index as usize) else {
             return Holder::Outside;
         };
-        if !used {
-            return Holder::Free;
+        if entry.state == TASK {
+            return Holder::Task(entry.slot);
         }
-        self.last.set((frame.0, index));
-        match self
-            .entries
-            .get(index as usize)
-            .map(|entry| (entry.state, entry.slot))
-        {
-            Some((FREE, _)) => Holder::Free,
-            Some((TASK, slot)) => Holder::Task(slot),
-            Some((TABLE, slot)) => Holder::Table(slot),
-            Some((SHARED, family)) => Holder::Shared(family),
-            Some((RETIRED, _)) => Holder::Retired,
-            Some((CONDEMNED_TABLE, slot)) => Holder::Table(slot),
-            Some(_) => Holder::Kernel,
-            None => Holder::Outside,
+        match entry.state {
+            FREE => Holder::Free,
+            TABLE | CONDEMNED_TABLE => Holder::Table(entry.slot),
+            SHARED => Holder::Shared(entry.slot),
+            RETIRED => Holder::Retired,
+            _ => Holder::Kernel,
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Sizes {
     pub entries: u64,
     /// For the ledger: a power of two of slots.
     pub ledger: u64,
+    /// For the frames that are retired before their first use: as many as the ledger has slots.
+    pub early: u64,
     /// For the journal.
     pub journal: u64,
     /// Task slots, with that of nobody.
@@ -117,14 +119,17 @@ impl Layout {
             slots: slots_of_tasks,
             entries: frames * size_of::<Entry>() as u64,
             ledger: slots * 8,
+            early: slots * 4,
             journal: (journal::HEADER_WORDS as u64 + records * journal::RECORD_WORDS as u64) * 8,
         }
     }
 
-    /// The ranges, as the frame table wants them.
-    pub fn frames(&self) -> impl Iterator<Item = (FrameNumber, u64)> + '_ {
-        self.ranges
-            .iter()
+    /// The ranges, as the frame table wants them: the largest is looked at first.
+    pub fn frames(&self) -> impl Iterator<Item = (FrameNumber, u64)> + use<> {
+        let mut ranges = self.ranges;
+        ranges.sort_unstable_by_key(|range| core::cmp::Reverse(range.end.saturating_sub(range.start)));
+        ranges
+            .into_iter()
             .filter(|range| range.start < range.end)
             .map(|range| {
                 (
@@ -143,6 +148,20 @@ mod tests {
         let mut all: Vec<_> = layout.frames().map(|(first, count)| (first.0, count)).collect();
         all.sort_unstable();
         all
+    }
+
+    #[test]
+    fn the_largest_range_comes_first() {
+        let mut layout = Layout::default();
+        for (start, end) in [
+            (0x4000_0000, 0x4000_2000),
+            (0x5000_0000, 0x5000_9000),
+            (0x6000_0000, 0x6000_4000),
+        ] {
+            layout.add(Range { start, end });
+        }
+        let counts: Vec<_> = layout.frames().map(|(first, count)| (first.0, count)).collect();
+        assert_eq!(counts, [(0x50000, 9), (0x60000, 4), (0x40000, 2)]);
     }
 
     #[test]

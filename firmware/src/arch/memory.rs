@@ -206,6 +206,13 @@ pub(crate) fn entries(range: Range) -> &'static mut [seawall_firmware::frames::E
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
 }
 
+/// The same as numbers of such entries.
+pub(crate) fn numbers(range: Range) -> &'static mut [u32] {
+    let words = words(range);
+    // SAFETY: every bit pattern is a u32, and two of them lie in each word.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len() * 2) }
+}
+
 /// The device tree, from its mapping.
 pub(crate) fn tree(address: u64, length: usize) -> &'static [u8] {
     let start = core::ptr::with_exposed_provenance(native(address));

@@ -92,7 +92,7 @@ impl FrameTable<'_> {
     /// Has a frame that was retired before there was a mapping taken out of it too.
     pub fn take_out_as_well(&mut self, frame: FrameNumber) {
         if self.holder(frame) == Holder::Retired
-            && let Some((index, _)) = self.find(frame)
+            && let Some(index) = self.find(frame)
         {
             self.take_out_later(index);
         }
@@ -101,10 +101,11 @@ impl FrameTable<'_> {
     /// Notes a retired frame.
     #[inline(always)]
     pub(super) fn take_out_later(&mut self, index: u32) {
-        match self.waiting.frames.get_mut(self.waiting.count) {
+        let count = self.waiting.count;
+        match self.waiting.frames.get_mut(count) {
             Some(place) => {
                 *place = index;
-                self.waiting.count = self.waiting.count.wrapping_add(1);
+                self.waiting.count = count.wrapping_add(1);
             }
             None => self.take_out_now(index),
         }

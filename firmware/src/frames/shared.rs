@@ -31,7 +31,7 @@ impl FrameTable<'_> {
 
     /// Notes that a member of `family` maps this frame; of frames that are not the family's nothing is noted.
     pub fn mark(&mut self, family: u16, frame: FrameNumber) {
-        if let Some((index, true)) = self.find(frame)
+        if let Some(index) = self.used(frame)
             && let Some(entry) = self.entries.get_mut(index as usize)
             && entry.state == SHARED
             && entry.slot == family
