@@ -163,26 +163,57 @@ fn deferred(frame: *mut Frame) -> *mut Frame {
     frame
 }
 
-/// Any other synchronous exception from EL0.
+/// Any other synchronous exception from EL0, with ESR_EL1 and FAR_EL1 as the vector read them.
 ///
 /// This and the next two never return: they leave for EL0 themselves, so that no register is kept for the vector, which
 /// needs none of them.
-pub(super) extern "C" fn el0_synchronous(frame: *mut Frame) -> ! {
-    // SAFETY: the vector saved the running task's frame there.
-    let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
+pub(super) extern "C" fn el0_synchronous(frame: *mut Frame, esr: u64, far: u64) -> ! {
     // SAFETY: from EL0.
     let Some(guest) = (unsafe { guest() }) else {
         leave_for(frame);
     };
-    let mut taken = snapshot(Cause::Synchronous, Level::El0, elr, spsr, guest.kernel.ras);
-    if guest.kernel.pfar {
-        taken.pfar = Some(registers::physical_fault_address());
+    if guest.kernel.has_handler() {
+        synchronous_told(guest, frame, esr, far)
     }
-    // The border comes after the registers were read: what it finds is a second error, not this one.
-    if taken.ras && registers::synchronise_errors() != 0 && !guest.exception_beside_border(&taken) {
+    let taken = taken_from(guest, frame, esr, far);
+    border_beside(guest, &taken);
+    leave_for(guest.exception(&taken))
+}
+
+/// The same, of a task that has a handler. It stands apart, so that what is kept for the one way costs the other nothing.
+#[inline(never)]
+fn synchronous_told(guest: &mut Guest, frame: *mut Frame, esr: u64, far: u64) -> ! {
+    let taken = taken_from(guest, frame, esr, far);
+    border_beside(guest, &taken);
+    leave_for(guest.exception_told(&taken))
+}
+
+/// The snapshot of a synchronous exception from EL0.
+#[inline(always)]
+fn taken_from(guest: &Guest, frame: *mut Frame, esr: u64, far: u64) -> Snapshot {
+    // SAFETY: the vector saved the running task's frame there.
+    let (elr, spsr) = unsafe { ((*frame).elr, (*frame).spsr) };
+    Snapshot {
+        cause: Cause::Synchronous,
+        from: Level::El0,
+        esr,
+        far,
+        elr,
+        spsr,
+        disr: 0,
+        pfar: guest.kernel.pfar.then(registers::physical_fault_address),
+        ras: guest.kernel.ras,
+        entered: counter::now(),
+        time: timer::ticks(),
+    }
+}
+
+/// The border comes after the registers were read: what it finds is a second error, not this one.
+#[inline(always)]
+fn border_beside(guest: &mut Guest, taken: &Snapshot) {
+    if taken.ras && registers::synchronise_errors() != 0 && !guest.exception_beside_border(taken) {
         leave_for(guest.next());
     }
-    leave_for(guest.exception(&taken))
 }
 
 /// SError from EL0.

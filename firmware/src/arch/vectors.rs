@@ -53,7 +53,8 @@ global_asm!(
     "    mov     sp, x1",
     "    b       \\handler",
     ".endm",
-    // from_el0_sync: the same, with SVC told from all else.
+    // from_el0_sync: the same, with SVC told from all else, which is given ESR_EL1 and FAR_EL1 as they are now:
+    // \other(frame, ESR, FAR).
     ".macro from_el0_sync call, other",
     "    save_frame",
     "    mov     x0, sp",
@@ -65,7 +66,8 @@ global_asm!(
     "    b.ne    1f",
     "    bl      \\call",
     "    b       leave",
-    "1:  b       \\other",
+    "1:  mrs     x2, far_el1",
+    "    b       \\other",
     ".endm",
     // accident: a slot that nothing good comes through. \number: the slot's, for the epitaph.
     ".macro accident number",

@@ -35,12 +35,10 @@ const NOBODY_SURVIVES: &str = "an error in EL0 that the rules let nobody survive
 const RUNS_AGAIN: u32 = 16;
 
 impl Guest {
-    /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own.
+    /// A synchronous exception from EL0 that is no call: a memory error, or a fault of the task's own. The task has no
+    /// handler.
     #[inline(always)]
     pub(crate) fn exception(&mut self, taken: &Snapshot) -> *mut Frame {
-        if self.kernel.has_handler() {
-            return self.exception_told(taken);
-        }
         match self.handle_plain(taken) {
             Some(outcome) => self.after(taken, Some(outcome)),
             None => self.exception_seldom(taken),
@@ -48,11 +46,14 @@ impl Guest {
     }
 
     /// The same, of a task that has a handler. Only here can there be books to keep: whoever was told still runs.
-    #[inline(never)]
-    fn exception_told(&mut self, taken: &Snapshot) -> *mut Frame {
+    #[inline(always)]
+    pub(crate) fn exception_told(&mut self, taken: &Snapshot) -> *mut Frame {
         self.book();
         match self.tell_plain(taken) {
-            Some(()) => self.leave(),
+            Some(()) => {
+                self.synchronise();
+                self.kernel.handlers_frame()
+            }
             None => self.exception_seldom(taken),
         }
     }
@@ -205,13 +206,13 @@ impl Guest {
     #[inline(always)]
     fn tell_plain(&mut self, taken: &Snapshot) -> Option<()> {
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
+        // The record's cost is counted from here.
+        self.kernel.entered = taken.entered;
         let judged = engine::judge_plain(taken, &self.kernel, &ByRule);
         let unbooked = judged.and_then(|verdict| engine::tell(&verdict, taken, &mut self.kernel));
         self.kernel.handling.esr = 0;
-        if unbooked.is_some() {
-            self.unbooked = unbooked;
-        }
-        unbooked.and(Some(()))
+        self.unbooked = Some(unbooked?);
+        Some(())
     }
 
     /// Does what was left to be done when a handler was told. First thing, whenever the kernel is entered for more than an
@@ -388,8 +389,7 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn kill(&mut self, task: TaskId) {
-        self.charge(task);
-        self.end_task(task.0, TaskState::Killed);
+        self.end_task(task.0, TaskState::Killed, 1);
         self.dead.insert(task.0);
     }
 
@@ -453,27 +453,28 @@ impl Kernel {
     /// The same as [`Self::end_task`], for where it costs less to go there.
     #[inline(never)]
     pub(super) fn end_task_seldom(&mut self, slot: u16, state: TaskState) {
-        self.end_task(slot, state);
+        self.end_task(slot, state, 0);
     }
 
     /// The same, for a task whose siblings go on.
     #[inline(never)]
     pub(super) fn end_alone(&mut self, slot: u16, state: TaskState) {
-        self.end_one(slot, state);
+        self.end_one(slot, state, 0);
     }
 
     /// A task never runs again, nor do those that share its address space: their turns, their translations and whoever
-    /// waits for them know at once. Their memory is given back later, by whom it is decided.
+    /// waits for them know at once. Their memory is given back later, by whom it is decided. So many errors more are charged
+    /// to the one, whose place is looked up but once for all of it.
     #[inline(always)]
-    fn end_task(&mut self, slot: u16, state: TaskState) {
-        if self.end_one(slot, state) != slot {
+    fn end_task(&mut self, slot: u16, state: TaskState, charges: u32) {
+        if self.end_one(slot, state, charges) != slot {
             self.end_siblings(slot, state);
         }
     }
 
     /// One task of a process ends; the next one of the process.
     #[inline(always)]
-    fn end_one(&mut self, slot: u16, state: TaskState) -> u16 {
+    fn end_one(&mut self, slot: u16, state: TaskState, charges: u32) -> u16 {
         self.ready.remove(slot);
         let (nothing, current) = (self.nothing, self.current);
         let task = self.tasks.slot_mut(slot);
@@ -481,6 +482,7 @@ impl Kernel {
             self.sleeping.remove(slot);
         }
         task.state = State::Ended(state);
+        task.charged = task.charged.wrapping_add(charges);
         if let Some(space) = task.space {
             space.end(nothing);
         }
@@ -527,9 +529,10 @@ impl Kernel {
 
     #[inline(always)]
     pub(super) fn keep_saying(&mut self, saying: Saying) {
-        if let Some(place) = self.unsaid.get_mut(self.unsaid_count) {
+        let count = self.unsaid_count;
+        if let Some(place) = self.unsaid.get_mut(count) {
             *place = saying;
         }
-        self.unsaid_count = self.unsaid_count.wrapping_add(1);
+        self.unsaid_count = count.wrapping_add(1);
     }
 }

@@ -70,7 +70,7 @@ impl Guest {
 impl Kernel {
     /// Whether the current task has registered a handler, asked for or not.
     #[inline(always)]
-    pub(super) fn has_handler(&self) -> bool {
+    pub(crate) fn has_handler(&self) -> bool {
         self.slot(self.current).signal.entry != 0
     }
 
@@ -138,6 +138,13 @@ impl Kernel {
         *told = u64::from(is_told);
         task.handler.elr = task.signal.entry;
         task.handler.spsr = 0;
+    }
+
+    /// The registers of the current task's handler, which runs next.
+    #[inline(always)]
+    pub(super) fn handlers_frame(&mut self) -> *mut Frame {
+        let current = self.current;
+        core::ptr::from_mut(&mut self.slot_mut(current).handler)
     }
 
     /// Takes a lost page out of a task's space, so that it is not met again.
