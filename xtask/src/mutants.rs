@@ -80,8 +80,8 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "copies: a page that was not written is refused",
         file: "firmware/src/kernel/fault.rs",
-        from: "        let is_permission = taken.esr & 0x3f == PERMISSION;\n",
-        to: "        let is_permission = taken.esr & 0x3f == TRANSLATION;\n",
+        from: "        if !self.kernel.current_runs() {\n",
+        to: "        if self.kernel.current_runs() {\n",
         scenario: "copyout-fresh",
     },
     Mutant {

@@ -11,6 +11,7 @@ use seawall_agent::engine::{Level, Outcome, Snapshot};
 use seawall_agent::{Esr, FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
 use seawall_firmware::calls::{ABOUT_BYTES, FAILED, MEMORY_ERROR, PEEK_BYTES};
 use seawall_firmware::frames::Holder;
+use seawall_firmware::leaf::Leaf;
 use seawall_firmware::native;
 use seawall_replay::report::TaskState;
 
@@ -239,7 +240,7 @@ impl Guest {
             && let Some(taken) = fault
         {
             self.kernel.copying = None;
-            result = Err(self.make_writable(&taken));
+            result = Err(self.copy_faulted(&taken));
         }
         if result.is_err() {
             self.kernel.stay_in_space();
@@ -287,10 +288,12 @@ impl Guest {
             return Err(Refusal::Address);
         };
         let mut known = None;
+        let mut is_lost = false;
         let frame = self.copy(slot, address, 0, |copying, _| {
             match space.walk(VirtualAddress(address)) {
                 Walk::Descriptor(descriptor) => {
                     known = space.frame_of(descriptor);
+                    is_lost = Leaf(descriptor).lost().is_some();
                     true
                 }
                 // A table of the task's.
@@ -301,6 +304,9 @@ impl Guest {
             }
         });
         frame?;
+        if is_lost {
+            return Err(Refusal::Poison);
+        }
         let frame = known.ok_or(Refusal::Address)?;
         match self.kernel.frames.holder(frame) {
             Holder::Retired => return Err(Refusal::Poison),

@@ -71,22 +71,34 @@ impl Guest {
         }
     }
 
-    /// The same for a copy to the current task's memory that the MMU did not permit: what the task's own write would get,
-    /// a copy for it does.
+    /// The same for a copy of the current task's memory that the MMU did not permit: what the task's own access would get,
+    /// a copy for it does. Only that for a lost page nobody ends: the call fails, as where a copy meets the poison itself.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_writable(&mut self, taken: &Snapshot) -> Refusal {
-        let is_permission = taken.esr & 0x3f == PERMISSION;
-        if !is_permission || !self.kernel.current_runs() {
+    pub(super) fn copy_faulted(&mut self, taken: &Snapshot) -> Refusal {
+        if !self.kernel.current_runs() {
             return Refusal::Address;
         }
         match self.resolve(taken) {
             Answer::Again => Refusal::Unwritten,
             // The page that was to be copied first met poison.
-            Answer::Lost(_) | Answer::Ended => Refusal::Poison,
+            Answer::Lost(_) if taken.esr & 0x3f == PERMISSION => Refusal::Poison,
+            Answer::Lost(frame) => self.copied_marker(VirtualAddress(taken.far), frame),
+            Answer::Ended => Refusal::Poison,
             Answer::None if self.kernel.is_first_write(taken) => Refusal::Unwritten,
             Answer::None => Refusal::Address,
         }
+    }
+
+    /// A copy has come to a page that is lost.
+    fn copied_marker(&mut self, address: VirtualAddress, frame: FrameNumber) -> Refusal {
+        let slot = self.kernel.current;
+        if self.had_again(slot, address) {
+            self.note_touched(slot, address, frame, Decision::Heal);
+            return Refusal::Healed;
+        }
+        self.note_lost(slot, address, frame, Decision::FailCopy);
+        Refusal::Poison
     }
 
     fn resolve(&mut self, taken: &Snapshot) -> Answer {

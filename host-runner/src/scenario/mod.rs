@@ -106,6 +106,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("thread", &[]),
     ("threads", &[]),
     ("share", &["sharer"]),
+    ("share_copy", &["sharer"]),
     ("share_text", &["text_sharer"]),
     ("share_handler", &["struck"]),
     ("mlock", &[]),
