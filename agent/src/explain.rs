@@ -116,9 +116,18 @@ const fn of_abort(abort: Abort, severity: Severity) -> &'static str {
             "The error is uncontainable: wrong data may have spread, so an OS must stop the system unless it knows by \
              other means that the error is isolated."
         }
+        (Severity::Restartable, ..) if walk => {
+            "The state is restartable: nothing is lost and an OS may resume, but the same walk may meet the same error \
+             again; to make good the translation table, or to end the task it belongs to, puts an end to that."
+        }
         (Severity::Restartable, ..) => {
-            "The state is restartable: nothing is lost, but the same access meets the same poison, so an OS must heal \
-             the page before it resumes, or end what was running."
+            "The state is restartable: nothing is lost and an OS may resume, but the same access may meet the same error \
+             again; to heal the page, or to end what was running, puts an end to that."
+        }
+        (_, None, _) => {
+            "A parity or ECC error, reported without a type, for CPUs without FEAT_RAS have none: nothing is promised of \
+             the state. An OS that takes the error to be contained may replace what is poisoned and resume, or end what \
+             was running; its frame must not be used again."
         }
         _ if walk => {
             "The error is contained and the state recoverable: a translation table is poisoned, so an OS may rebuild it \

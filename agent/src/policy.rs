@@ -73,6 +73,9 @@ pub struct Case {
     pub rule: Option<Rule>,
     /// Whose the poisoned frame is; `None` when no frame is known, or when the address was not believed.
     pub owner: Option<FrameOwner>,
+    /// What was lost is a translation table of the charged task's and not a page: the syndrome says that a walk met it, or
+    /// the frame's owner does.
+    pub is_table: bool,
     /// The page can be had again, and the interrupted state allows that the code goes on with it.
     pub heals: bool,
     /// Whether the charged task wants to be told.
@@ -105,7 +108,8 @@ impl Case {
         matches!(self.handler, Handler::Ready)
             && self.severity <= Severity::Recoverable
             && matches!(self.origin, Origin::Task(_) | Origin::Border(_))
-            && !matches!(self.owner, Some(FrameOwner::PageTable(_) | FrameOwner::Kernel))
+            && !self.is_table
+            && !matches!(self.owner, Some(FrameOwner::Kernel))
     }
 }
 
@@ -128,7 +132,8 @@ pub trait Policy {
 /// - A page that can be had again, where the state is precise: heal it.
 /// - In a copy that may fail: the copy fails if the state is precise. If it is not, and two barriers have confined the
 ///   error to the copy, what the copy brought is dropped, and the task whose memory it was is not resumed; without
-///   barriers the kernel's own state is in doubt: halt.
+///   barriers the kernel's own state is in doubt: halt. Nor is it resumed if what the copy met is one of its tables, which
+///   would otherwise be met by every walk to come.
 /// - A task's that has a handler, if the state is precise: signal.
 /// - Any other of a task's: its state is not resumed. Restart, which begins anew, is the mildest that keeps to that.
 #[inline(always)]
@@ -141,7 +146,7 @@ pub fn floor(case: &Case) -> Decision {
         }
         _ if matches!(case.owner, Some(FrameOwner::Kernel)) => Decision::Halt,
         (Severity::Recoverable, _) if case.heals => Decision::Heal,
-        (Severity::Recoverable, Origin::KernelCopy(_)) => Decision::FailCopy,
+        (Severity::Recoverable, Origin::KernelCopy(_)) if !case.is_table => Decision::FailCopy,
         (Severity::Recoverable, _) if case.can_signal() => Decision::Signal,
         (
             Severity::Recoverable | Severity::Unrecoverable,
@@ -156,9 +161,10 @@ pub fn floor(case: &Case) -> Decision {
 pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
     let raised = wish.max(floor);
     match (raised, case.origin) {
-        (Decision::CarryOn | Decision::Halt, _) | (Decision::FailCopy, Origin::KernelCopy(_)) => raised,
+        (Decision::CarryOn | Decision::Halt, _) => raised,
+        (Decision::FailCopy, Origin::KernelCopy(_)) if !case.is_table => raised,
         (Decision::Heal, _) if case.heals => raised,
-        (Decision::Heal, Origin::KernelCopy(_)) => Decision::FailCopy,
+        (Decision::Heal, Origin::KernelCopy(_)) if !case.is_table => Decision::FailCopy,
         (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
         (Decision::Heal | Decision::FailCopy | Decision::Signal, _) if case.can_signal() => Decision::Signal,
         (Decision::Heal | Decision::FailCopy | Decision::Signal, _) => Decision::Kill,

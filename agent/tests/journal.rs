@@ -97,6 +97,62 @@ fn layout_is_the_documented_one_word_for_word() {
 }
 
 #[test]
+fn numbers_in_a_record_are_the_documented_ones() {
+    // The head is word 1: kind, cause, level, severity, origin, decision, flags.
+    let head_of = |record: &AbortRecord| {
+        let words_of_guest = memory(1);
+        let mut journal = Journal::new(&words_of_guest).unwrap();
+        journal.append_abort(record);
+        words(&bytes(&words_of_guest))[17]
+    };
+    let plain = record(1);
+    for (number, cause) in [Cause::Synchronous, Cause::SError, Cause::Deferred, Cause::Patrol]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(
+            head_of(&AbortRecord { cause, ..plain }) >> 8 & 0xff,
+            number as u64
+        );
+    }
+    for (number, decision) in [
+        Decision::CarryOn,
+        Decision::Heal,
+        Decision::FailCopy,
+        Decision::Signal,
+        Decision::Restart,
+        Decision::Kill,
+        Decision::Isolate,
+        Decision::Halt,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let head = head_of(&AbortRecord { decision, ..plain });
+        assert_eq!(head >> 40 & 0xff, number as u64, "{decision:?}");
+    }
+    for (bit, flag) in [
+        (0, Flags::FAR_VALID),
+        (2, Flags::PFAR_VALID),
+        (3, Flags::NEW_FRAME),
+        (4, Flags::FAR_NOT_BELIEVED),
+        (5, Flags::LEDGER_FULL),
+        (6, Flags::HEAL_FAILED),
+        (7, Flags::FRAME_BY_PFAR),
+        (8, Flags::PFAR_NOT_BELIEVED),
+        (9, Flags::SHARED),
+        (12, Flags::MIGRATION_FAILED),
+    ] {
+        let unflagged = head_of(&AbortRecord {
+            flags: Flags::NONE,
+            ..plain
+        });
+        let head = head_of(&AbortRecord { flags: flag, ..plain });
+        assert_eq!(head ^ unflagged, 1 << (48 + bit), "{flag:?}");
+    }
+}
+
+#[test]
 fn every_value_of_a_record_is_read_as_it_was_written() {
     let task = TaskId(0xffff);
     let origins = [
@@ -128,7 +184,7 @@ fn every_value_of_a_record_is_read_as_it_was_written() {
     for origin in origins {
         for decision in decisions.into_iter().step_by(if cfg!(miri) { 3 } else { 1 }) {
             for severity in severities.into_iter().step_by(if cfg!(miri) { 4 } else { 1 }) {
-                for cause in [Cause::Synchronous, Cause::SError, Cause::Deferred] {
+                for cause in [Cause::Synchronous, Cause::SError, Cause::Deferred, Cause::Patrol] {
                     let base = AbortRecord {
                         origin,
                         decision,

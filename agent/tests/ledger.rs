@@ -66,6 +66,36 @@ fn full_ledger_counts_what_it_cannot_keep_and_forgets_nothing() {
 }
 
 #[test]
+fn a_ledger_holds_as_many_frames_as_it_says_however_they_lie() {
+    let slots_of_ledger: usize = if cfg!(miri) { 256 } else { 32_768 };
+    let fill = |name: &str, frame: &mut dyn FnMut(u64) -> u64| {
+        let mut slots = vec![0; slots_of_ledger];
+        let mut ledger = Ledger::new(&mut slots).unwrap();
+        let mut index = 0;
+        while ledger.len() < ledger.capacity() {
+            let recorded = ledger.record(FrameNumber(frame(index)));
+            assert_ne!(recorded, Recorded::Full, "{name}: {} frames", ledger.len());
+            index += 1;
+        }
+        assert_eq!(ledger.overflowed(), 0);
+    };
+    // Neighbours; rows, banks and blocks; and distances that Fibonacci hashing alone takes badly.
+    for distance in [
+        1, 2, 3, 8, 64, 89, 512, 987, 2_584, 4_096, 10_946, 262_144, 832_040,
+    ] {
+        fill(&format!("every {distance}"), &mut |index| {
+            0x4_0000 + index * distance
+        });
+    }
+    for seed in 0..if cfg!(miri) { 1 } else { 8 } {
+        let mut numbers = numbers::Numbers(seed);
+        fill(&format!("seed {seed}"), &mut |_| {
+            numbers.next().unwrap() & 0xff_ffff
+        });
+    }
+}
+
+#[test]
 fn frames_that_collide_are_kept_apart() {
     // Filled to the brim, a small ledger has many frames in one run of slots.
     for seed in 0..if cfg!(miri) { 4 } else { 200_u64 } {

@@ -1,6 +1,6 @@
 //! The judgement: from a snapshot and the kernel's answers to a verdict. Nothing here changes anything.
 
-use super::trace::{NO_TRACE, Trace, trace};
+use super::trace::{NO_TRACE, Trace, trace, trace_serror};
 use super::{Cause, Handler, Kernel, Level, Running, Snapshot};
 use crate::journal::Flags;
 use crate::policy::{Case, Policy, enforce, floor};
@@ -47,9 +47,10 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
     let running = kernel.running();
     let origin = place(snapshot, &finding, running, kernel);
     let charged = origin.task();
-    let trace = match finding.abort {
-        Some(abort) => trace(abort, finding.walk, snapshot, charged, kernel),
-        None => NO_TRACE,
+    let trace = match (finding.abort, finding.serror) {
+        (Some(abort), _) => trace(abort, finding.walk, snapshot, charged, kernel),
+        (None, Some(serror)) => trace_serror(serror, snapshot, charged, kernel),
+        (None, None) => NO_TRACE,
     };
     Some(verdict(
         snapshot, &finding, running, origin, &trace, kernel, policy,
@@ -73,6 +74,7 @@ fn verdict(
         origin,
         rule: charged.map(|task| kernel.rule(task)),
         owner: trace.owner,
+        is_table: finding.walk.is_some() || matches!(trace.owner, Some(FrameOwner::PageTable(_))),
         heals: false,
         handler: charged.map_or(Handler::Absent, |task| kernel.handler(task)),
         runs_again: runs_again(snapshot, finding, origin, trace, kernel),
@@ -189,14 +191,16 @@ fn decide(case: &Case, policy: &impl Policy) -> Decision {
     enforce(case, mildest, policy.decide(case, mildest))
 }
 
-/// Whether the poisoned page can be had again. A table cannot, and an imprecise state could not go on with the page.
+/// Whether the poisoned page can be had again. A table cannot, an imprecise state could not go on with the page, and a
+/// frame that only a physical address names is not known to be the page at the virtual one.
 #[inline(always)]
 fn heals(case: &Case, trace: &Trace, kernel: &impl Kernel) -> bool {
     let (Some(task), Some(far), Some(frame)) = (case.origin.task(), trace.far, trace.frame) else {
         return false;
     };
     case.severity <= Severity::Recoverable
-        && trace.is_page()
+        && !case.is_table
+        && !trace.flags.contains(Flags::FRAME_BY_PFAR)
         && !matches!(case.owner, Some(FrameOwner::Kernel))
         && kernel.heals(task, far.untagged(), frame)
 }
@@ -222,10 +226,11 @@ fn runs_again(
 struct Finding {
     cause: Cause,
     severity: Severity,
-    /// The abort, when it is one: asynchronous errors have no address to follow.
+    /// The abort, when it is one.
     abort: Option<Abort>,
     /// The level of the walk that the abort came on.
     walk: Option<i8>,
+    /// The SError that was taken, when it says that it is one.
     serror: Option<SError>,
 }
 

@@ -184,7 +184,8 @@ pub trait Kernel {
         false
     }
 
-    /// Has `task` go on in its handler. Asked only of a task whose handler is [`Handler::Ready`].
+    /// Has `task` go on in its handler. Asked only of a task whose handler is [`Handler::Ready`]. The frame that was lost is
+    /// retired by then, or, where [`tell`](super::tell) has called, later.
     #[inline]
     fn signal(&mut self, task: TaskId, notice: Notice) {
         let _ = (task, notice);

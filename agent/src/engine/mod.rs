@@ -98,7 +98,8 @@ pub fn apply(
 /// record. `None`, and nothing is done, for every other decision.
 ///
 /// For a kernel that wants a task's handler to begin soon. Until [`book`] was called no frame may be handed out and no
-/// other task may run: a kernel calls it first thing whenever it is entered again.
+/// other task may run: a kernel calls it first thing whenever it is entered again. Here [`Kernel::signal`] is called before
+/// [`Kernel::retire`], and not after it as by [`apply`].
 #[inline(always)]
 pub fn tell(verdict: &Verdict, snapshot: &Snapshot, kernel: &mut impl Kernel) -> Option<Unbooked> {
     let (Decision::Signal, Some(task)) = (verdict.decision, verdict.charged) else {

@@ -2,7 +2,7 @@
 
 use super::{FrameOwner, Kernel, Snapshot};
 use crate::journal::Flags;
-use crate::syndrome::Abort;
+use crate::syndrome::{Abort, SError};
 use crate::{FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
 
 /// Where the poison lies, as far as it can be told.
@@ -20,12 +20,21 @@ pub(super) const NO_TRACE: Trace = Trace {
     flags: Flags::NONE,
 };
 
-impl Trace {
-    /// Whether the frame is the page that the FAR names, and not a table on the way to it.
-    #[inline(always)]
-    pub(super) const fn is_page(&self) -> bool {
-        !matches!(self.owner, Some(FrameOwner::PageTable(_))) && !self.flags.contains(Flags::FRAME_BY_PFAR)
-    }
+/// Follows the addresses of an SError that was taken to a frame, where its syndrome says that there are any (VFV and PFV
+/// [Arm ARM D24.2.45]; one that was deferred has none). It names a frame to retire, and no access that could be made again:
+/// the verdict has no FAR.
+#[cold]
+#[inline(never)]
+pub(super) fn trace_serror(
+    serror: SError,
+    snapshot: &Snapshot,
+    charged: Option<TaskId>,
+    kernel: &impl Kernel,
+) -> Trace {
+    let far_valid = serror.vfv() == Some(true);
+    let trace = by_address(far_valid, None, snapshot, charged, kernel);
+    let trace = or_by_physical_address(trace, serror.pfv() == Some(true), snapshot, charged, kernel);
+    Trace { far: None, ..trace }
 }
 
 /// Follows the addresses of a synchronous abort to a frame.
@@ -40,15 +49,34 @@ pub(super) fn trace(
     charged: Option<TaskId>,
     kernel: &impl Kernel,
 ) -> Trace {
-    let mut trace = by_address(abort, walk, snapshot, charged, kernel);
+    let trace = by_address(abort.far_valid(), walk, snapshot, charged, kernel);
+    or_by_physical_address(trace, abort.pfv() == Some(true), snapshot, charged, kernel)
+}
+
+#[inline(always)]
+fn or_by_physical_address(
+    mut trace: Trace,
+    pfar_valid: bool,
+    snapshot: &Snapshot,
+    charged: Option<TaskId>,
+    kernel: &impl Kernel,
+) -> Trace {
     if trace.owner.is_none()
-        && let (Some(task), Some(pfar), Some(true)) = (charged, snapshot.pfar, abort.pfv())
+        && let (Some(task), Some(pfar), true) = (charged, snapshot.pfar, pfar_valid)
     {
         match by_physical_address(pfar, task, kernel) {
             Some((frame, owner)) => {
                 trace.frame = Some(frame);
                 trace.owner = Some(owner);
-                trace.flags = trace.flags.with(Flags::FRAME_VALID).with(Flags::FRAME_BY_PFAR);
+                let shared = match owner {
+                    FrameOwner::Shared => Flags::SHARED,
+                    _ => Flags::NONE,
+                };
+                trace.flags = trace
+                    .flags
+                    .with(Flags::FRAME_VALID)
+                    .with(Flags::FRAME_BY_PFAR)
+                    .with(shared);
             }
             None => trace.flags = trace.flags.with(Flags::PFAR_NOT_BELIEVED),
         }
@@ -75,7 +103,7 @@ fn by_physical_address(pfar: u64, task: TaskId, kernel: &impl Kernel) -> Option<
     is_its.then_some((frame, owner))
 }
 
-/// Follows the virtual address of a synchronous abort to a frame.
+/// Follows a virtual address to a frame.
 ///
 /// A FAR that the syndrome calls valid is a claim, no more: KVM re-injects an abort with `FnV` clear and whatever
 /// FAR the last stage 2 fault left. So the frame has to be one that the charged task does reach at that address, and
@@ -83,13 +111,13 @@ fn by_physical_address(pfar: u64, task: TaskId, kernel: &impl Kernel) -> Option<
 /// either way: that it met the poison is certain, only where it lies is not.
 #[inline(always)]
 fn by_address(
-    abort: Abort,
+    far_valid: bool,
     walk: Option<i8>,
     snapshot: &Snapshot,
     charged: Option<TaskId>,
     kernel: &impl Kernel,
 ) -> Trace {
-    if !abort.far_valid() {
+    if !far_valid {
         return NO_TRACE;
     }
     let far = Some(VirtualAddress(snapshot.far));

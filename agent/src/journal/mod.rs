@@ -26,13 +26,14 @@
 //! | --- | --- |
 //! | 0 | the record's number; 0 while it is being written. Cleared first, stored last |
 //! | 1 | byte 0: kind. 1 = abort, 0x80 and above = note of the embedding kernel's. The rest of a note's word is 0 |
-//! | | byte 1: cause. 0 synchronous, 1 SError, 2 deferred |
+//! | | byte 1: cause. 0 synchronous, 1 SError, 2 deferred, 3 patrol: reported and not met |
 //! | | byte 2: interrupted level. 0 EL0, 1 EL1 |
 //! | | byte 3: severity. 0 corrected, 1 restartable, 2 recoverable, 3 unrecoverable, 4 uncontainable |
 //! | | byte 4: origin. 0 task, 1 kernel copy, 2 kernel, 3 walk, 4 border, 5 idle |
-//! | | byte 5: decision. 0 carry on, 2 fail copy, 4 restart, 5 kill, 6 isolate, 7 halt |
+//! | | byte 5: decision. 0 carry on, 1 heal, 2 fail copy, 3 signal, 4 restart, 5 kill, 6 isolate, 7 halt |
 //! | | bytes 6, 7: flags. Bit 0 FAR valid, 1 frame known, 2 PFAR valid, 3 frame new, 4 FAR not believed, |
-//! | | 5 ledger full, 14 a task is charged, 15 a task was running |
+//! | | 5 ledger full, 6 healing failed, 7 frame found by PFAR, 8 PFAR not believed, 9 frame shared, |
+//! | | 12 migration failed, 14 a task is charged, 15 a task was running |
 //! | 2 | bits 15:0 the charged task, 31:16 the running task; the rest 0 |
 //! | 3 | `ESR_EL1` |
 //! | 4 | `FAR_EL1` |
@@ -42,7 +43,7 @@
 //! | 8 | `PFAR_EL1` |
 //! | 9 | the frame: intermediate physical address >> 12 |
 //! | 10 | `CNTVCT_EL0` |
-//! | 11 | cost, in the units of the guest's counter; 0 = not measured |
+//! | 11 | cost, in the units of the guest's counter, from the vector to the remedy; 0 = not measured |
 //! | 12–14 | 0 |
 //! | 15 | the record's number again, stored before words 1 to 14: a copy that mixes two records has two numbers |
 //!

@@ -101,7 +101,9 @@ pub struct AbortRecord {
     pub frame: Option<FrameNumber>,
     /// `CNTVCT_EL0`, in its own ticks.
     pub time: u64,
-    /// From the vector to the writing of this record, in the units of the kernel's counter; 0 when not measured.
+    /// From the vector to the end of the remedy, after which this record is written (at once, or by
+    /// [`book`](crate::engine::book) where a handler is told first), in the units of the kernel's counter; 0 when not
+    /// measured.
     pub cost: u64,
 }
 

@@ -79,12 +79,13 @@ impl Esr {
         }
     }
 
-    /// The SError in recoverable state (`AET` is UER, `DFSC` 0x11, `IDS` 0); `None` for all else, and for other SErrors.
+    /// The SError in recoverable state (`AET` is UER, `DFSC` 0x11, `IDS` 0) without an address (`VFV` and `PFV` are 0);
+    /// `None` for all else, and for other SErrors.
     #[inline(always)]
     #[must_use]
     pub(crate) const fn plain_serror(self) -> Option<SError> {
-        // EC bits 31:26, IDS 24, AET 12:10, DFSC 5:0.
-        const FIELDS: u64 = 0xfd00_1c3f;
+        // EC bits 31:26, IDS 24, VFV 15, PFV 14, AET 12:10, DFSC 5:0.
+        const FIELDS: u64 = 0xfd00_dc3f;
         const PLAIN: u64 = 0xbc00_0c11;
         if self.0 & FIELDS == PLAIN {
             Some(SError::new(self.0))

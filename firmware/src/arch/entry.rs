@@ -224,7 +224,12 @@ pub(super) extern "C" fn el0_serror(frame: *mut Frame) -> ! {
     let Some(guest) = (unsafe { guest() }) else {
         leave_for(frame);
     };
-    let taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
+    let mut taken = snapshot(Cause::SError, Level::El0, elr, spsr, guest.kernel.ras);
+    if guest.kernel.pfar {
+        taken.pfar = Some(registers::physical_fault_address());
+    }
+    // It may be an abort, and another SError pending beside it.
+    border_beside(guest, &taken);
     leave_for(guest.serror(&taken))
 }
 
@@ -276,7 +281,10 @@ pub(super) extern "C" fn accident(block: *mut Emergency, slot: usize) {
     } else {
         Cause::Synchronous
     };
-    let taken = snapshot(cause, from, block.elr, block.spsr, registers::has_ras());
+    let mut taken = snapshot(cause, from, block.elr, block.spsr, registers::has_ras());
+    if registers::has_pfar() {
+        taken.pfar = Some(registers::physical_fault_address());
+    }
     if matches!(slot, SYNCHRONOUS | SERROR)
         && let Some(elr) = guarded::way_back(block.elr)
     {
