@@ -1,7 +1,9 @@
 //! The architecture's exception entry to EL1, as a pure function of registers.
 //!
-//! [Arm ARM D1.3, AArch64.TakeException] A replayer that writes what comes out into the vCPU has given the guest
-//! exactly what a PE would have, for any syndrome.
+//! [Arm ARM D1.3, AArch64.TakeException] A replayer that writes what comes out into the vCPU has given the guest what a
+//! PE would have, for any syndrome. Three things are not followed: PSTATE.EXLOCK, which FEAT_GCS sets on entry from EL1
+//! where GCSCR_EL1.EXLOCKEN is 1, and PSTATE.PM, which FEAT_EBEP sets, are zero; and SCTLR_EL1.IESB synchronises no
+//! errors.
 
 /// Which half of a vector group is entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +23,7 @@ pub struct Before {
     pub pstate: u64,
     /// VBAR_EL1.
     pub vbar: u64,
-    /// SCTLR_EL1.
+    /// SCTLR_EL1, as [`sctlr_of`] gives it.
     pub sctlr: u64,
     /// Whether the vCPU has FEAT_MTE: then PSTATE.TCO is set on entry.
     pub mte: bool,
@@ -45,6 +47,7 @@ const NZCV: u64 = 0xf << 28;
 const TCO: u64 = 1 << 25;
 const DIT: u64 = 1 << 24;
 const PAN: u64 = 1 << 22;
+const ALLINT: u64 = 1 << 13;
 const SSBS: u64 = 1 << 12;
 const DAIF: u64 = 0xf << 6;
 const AARCH32: u64 = 1 << 4;
@@ -54,16 +57,22 @@ const EL1T: u64 = 0b0100;
 const EL1H: u64 = 0b0101;
 
 // SCTLR_EL1 [Arm ARM D24.2.138].
+const SCTLR_SPINTMASK: u64 = 1 << 62;
 const SCTLR_DSSBS: u64 = 1 << 44;
 const SCTLR_SPAN: u64 = 1 << 23;
 
-/// SCTLR_EL1 as exception entry must see it: its bits for features that the CPU lacks do nothing, by ID_AA64PFR1_EL1.SSBS
-/// and ID_AA64MMFR1_EL1.PAN [Arm ARM D24.2.84, D24.2.90].
+/// SCTLR_EL1 as exception entry must see it: its bits for features that the CPU lacks do nothing, by SSBS and NMI of
+/// ID_AA64PFR1_EL1 and PAN of ID_AA64MMFR1_EL1 [Arm ARM D24.2.84, D24.2.90]. SPAN and SPINTMASK do nothing as 1.
 #[must_use]
 pub const fn sctlr_of(sctlr: u64, pfr1: u64, mmfr1: u64) -> u64 {
     let ssbs = if (pfr1 >> 4) & 0xf == 0 { SCTLR_DSSBS } else { 0 };
     let span = if (mmfr1 >> 20) & 0xf == 0 { SCTLR_SPAN } else { 0 };
-    (sctlr | span) & !ssbs
+    let spintmask = if (pfr1 >> 36) & 0xf == 0 {
+        SCTLR_SPINTMASK
+    } else {
+        0
+    };
+    (sctlr | span | spintmask) & !ssbs
 }
 
 /// Whether this PSTATE is EL0's.
@@ -95,10 +104,14 @@ pub const fn enter(before: Before, kind: Kind) -> After {
     if before.sctlr & SCTLR_DSSBS != 0 {
         pstate |= SSBS;
     }
+    // Whatever SCTLR_EL1.NMI is.
+    if before.sctlr & SCTLR_SPINTMASK == 0 {
+        pstate |= ALLINT;
+    }
     if before.mte {
         pstate |= TCO;
     }
-    // UAO, SS, IL and BTYPE are zero on entry; ALLINT too, as nothing here runs with SCTLR_EL1.SPINTMASK.
+    // UAO, SS, IL and BTYPE are zero on entry, and so are PPEND, PACM and UINJ above bit 31.
     After {
         pc: before.vbar.wrapping_add(offset),
         pstate,
@@ -148,7 +161,7 @@ mod tests {
         pc: 0x40_1000,
         pstate: 0,
         vbar: 0xffff_8000_0000_0800,
-        sctlr: SCTLR_SPAN,
+        sctlr: SCTLR_SPAN | SCTLR_SPINTMASK,
         mte: false,
     };
 
@@ -181,23 +194,21 @@ mod tests {
             Kind::Synchronous,
         );
         assert_eq!(after.pstate, 0xa000_03c5);
-        assert_eq!(
-            enter(Before { sctlr: 0, ..BASE }, Kind::Synchronous).pstate,
-            0x0040_03c5,
-            "PAN by SPAN = 0"
-        );
-        assert_eq!(
-            enter(
-                Before {
-                    sctlr: SCTLR_SPAN | (1 << 44),
-                    ..BASE
-                },
-                Kind::Synchronous
-            )
-            .pstate,
-            0x13c5,
-            "SSBS by DSSBS"
-        );
+        // Bits 23 (SPAN), 44 (DSSBS), 61 (NMI) and 62 (SPINTMASK).
+        for (sctlr, pstate, why) in [
+            (1 << 62, 0x0040_03c5, "PAN by SPAN = 0"),
+            ((1 << 62) | (1 << 23) | (1 << 44), 0x13c5, "SSBS by DSSBS"),
+            (1 << 23, 0x23c5, "ALLINT by SPINTMASK = 0"),
+            ((1 << 23) | (1 << 61), 0x23c5, "with SCTLR_EL1.NMI too"),
+            (
+                (1 << 62) | (1 << 61) | (1 << 23),
+                0x03c5,
+                "no ALLINT by SPINTMASK = 1",
+            ),
+        ] {
+            let after = enter(Before { sctlr, ..BASE }, Kind::Synchronous);
+            assert_eq!(after.pstate, pstate, "{why}");
+        }
         assert_eq!(
             enter(Before { mte: true, ..BASE }, Kind::Synchronous).pstate,
             0x0200_03c5,
@@ -219,11 +230,22 @@ mod tests {
 
     #[test]
     fn features_that_the_cpu_lacks_do_nothing_on_entry() {
-        let (ssbs, pan) = (1 << 4, 1 << 20);
-        assert_eq!(sctlr_of(SCTLR_DSSBS, ssbs, pan), SCTLR_DSSBS);
-        assert_eq!(sctlr_of(SCTLR_DSSBS, ssbs, 0), SCTLR_DSSBS | SCTLR_SPAN);
-        assert_eq!(sctlr_of(SCTLR_DSSBS, !ssbs & !(0xf << 4), pan), 0);
-        assert_eq!(sctlr_of(1, 0, 0), 1 | SCTLR_SPAN);
+        // ID_AA64PFR1_EL1.SSBS and .NMI, ID_AA64MMFR1_EL1.PAN; SCTLR_EL1.DSSBS, .SPAN and .SPINTMASK.
+        let (ssbs, nmi, pan) = (1 << 4, 1 << 36, 1 << 20);
+        let (dssbs, span, spintmask) = (1 << 44, 1 << 23, 1 << 62);
+        assert_eq!(sctlr_of(dssbs, ssbs | nmi, pan), dssbs);
+        assert_eq!(sctlr_of(dssbs, ssbs | nmi, 0), dssbs | span);
+        assert_eq!(sctlr_of(dssbs, ssbs, pan), dssbs | spintmask);
+        assert_eq!(sctlr_of(dssbs, !(0xf << 4), pan), 0);
+        assert_eq!(sctlr_of(dssbs, !(0xf << 36), pan), dssbs | spintmask);
+        assert_eq!(sctlr_of(spintmask, nmi, pan), spintmask);
+        assert_eq!(sctlr_of(1, 0, 0), 1 | span | spintmask);
+        // So a CPU without FEAT_NMI has no PSTATE.ALLINT after an entry.
+        let before = Before {
+            sctlr: sctlr_of(span, ssbs, pan),
+            ..BASE
+        };
+        assert_eq!(enter(before, Kind::Synchronous).pstate, 0x03c5);
     }
 
     #[test]

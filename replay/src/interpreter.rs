@@ -104,7 +104,12 @@ impl Interpreter {
         }
     }
 
-    /// As far as another interpreter of the same plan had come; `None` when there is not one count for each step.
+    /// As far as another interpreter of the same plan had come by its counts; `None` when there is not one for each step.
+    ///
+    /// Neither the counts nor the journal's address know of an SError that is still to come beside an abort, so nobody
+    /// saves while [`Self::waits_beside`]: that SError would be lost. The reports that wait go on with [`Self::report`],
+    /// a page that the guest has asked for and not read with [`Self::lost`], and a step that saves and was not asked for
+    /// is forgotten.
     #[must_use]
     pub fn resumed(plan: Plan, counts: &[Count], journal: IntermediateAddress) -> Option<Self> {
         if counts.len() != plan.steps().count() {
@@ -204,7 +209,8 @@ impl Interpreter {
         self.lost = report.map_or(0, Report::to_word);
     }
 
-    /// The guest begins again. What was reported is lost by then, and is found there.
+    /// The guest begins again. What was reported is lost by then, and is found there; the plan goes on, and so does the
+    /// wait for an SError beside an abort, as the page of that abort stays out.
     pub fn reboot(&mut self) {
         self.reports = Reports::NONE;
         self.lost = 0;
@@ -229,7 +235,7 @@ impl Interpreter {
         }
     }
 
-    /// Whether an SError is still to come beside an abort.
+    /// Whether an SError is still to come beside an abort. As long as that is so, what [`Self::resumed`] takes is not all.
     #[must_use]
     pub const fn waits_beside(&self) -> bool {
         self.beside != 0

@@ -4,20 +4,24 @@
 //!
 //! | offset | size | header | | offset | size | step |
 //! | --- | --- | --- | --- | --- | --- | --- |
-//! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0xffff = any |
-//! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number |
+//! | 0 | 8 | `SEAWALLQ` | | 0 | 2 | task slot, 0 to 0xfff, 0xffff = any |
+//! | 8 | 4 | version, 1 | | 2 | 2 | checkpoint number, 0 to 0xfff |
 //! | 12 | 4 | count of steps | | 4 | 1 | window |
 //! | | | | | 5 | 1 | injection: 1 hole, 2 SError, 3 abort by its registers, 4 poison, 5 read-only, 6 host abort, 7 save, 8 left, 9 SError later, 10 mend, 11 patrol, 15 draw, 16 nothing |
 //! | | | | | 6 | 1 | 1 = the SError has a syndrome, the abort has a FAR, the hole an SError beside it; poison: 0 userfaultfd, 1 memory failure, 2 the same announced, 3 BUS_OBJERR, 4 the same without an address; save: 0 at the announcement, 1 once its abort is given; patrol: 1 = failing, and readable still |
 //! | | | | | 7 | 1 | 1 = the abort is entered by the SError's vector |
 //! | | | | | 8 | 4 | how many matching announcements pass first |
-//! | | | | | 12 | 4 | how often it fires, 0 = without limit |
+//! | | | | | 12 | 4 | how often it fires, 0 = without limit; 1 for an SError later, beside a hole, or at the start |
 //! | | | | | 16 | 8 | SError, also one beside a hole: its ISS; abort: its ESR |
 //! | | | | | 24 | 8 | abort: its FAR; SError later: milliseconds |
 //!
-//! A step that draws has its seed at 16, and at 12 how many errors it brings in all. Those behind it are what it draws
-//! from: of the ones that speak of an announcement one is taken by [`crate::draw`], each as often as its weight, at 8,
-//! says; their own place at 12 means nothing. `nothing` is one of them that leaves the announcement alone.
+//! A step that draws has its seed at 16, and at 12 how many errors it brings in all, at least one; as it speaks of no
+//! announcement, its task is any, and its number, its window and its place at 8 are zero. Those behind it are what it
+//! draws from: of the ones that speak of an announcement one is taken by [`crate::draw`], each as often as its weight, at
+//! 8, says; their own place at 12 limits nothing. `nothing` is one of them that leaves the announcement alone.
+//!
+//! A place that has no meaning for a step's injection is zero, and a plan with anything else there is refused: the byte at
+//! 7 of all but aborts, 16 and 24 where the table names nothing for the injection, and 24 of an abort without a FAR.
 
 use crate::entry::Kind;
 use crate::layout::{put, u32_at};
@@ -37,6 +41,8 @@ pub const HEADER_BYTES: usize = 16;
 pub const STEP_BYTES: usize = 32;
 /// A buffer of this many bytes holds every plan.
 pub const MAX_BYTES: usize = HEADER_BYTES + MAX_STEPS * STEP_BYTES;
+/// The highest task slot and checkpoint number of a step: an announcement has twelve bits for each.
+pub const MOST_NUMBER: u16 = 0xfff;
 /// The bits an SError's syndrome may have: ISS, ESR_ELx bits 24:0 [Arm ARM D24.2.45]. KVM refuses any other bit.
 pub const SERROR_SYNDROME_MASK: u64 = 0x01ff_ffff;
 
@@ -210,24 +216,25 @@ pub const fn is_abort_in(window: Window, esr: u64) -> bool {
     fits && esr >> 56 == 0
 }
 
-/// Whether FAR_EL1 holds nothing by this syndrome: FnV, bit 10 [Arm ARM D24.2.45].
+/// Whether FAR_EL1 holds nothing by this abort's syndrome: FnV, bit 10, which is defined for fault status 0x10 (bits 5:0)
+/// alone [Arm ARM D24.2.45].
 #[must_use]
 pub const fn is_far_invalid(esr: u64) -> bool {
-    esr & (1 << 10) != 0
+    esr & 0x3f == 0x10 && esr & (1 << 10) != 0
 }
 
 /// One rule: when this is announced, do that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// Only this task slot, or any.
+    /// Only this task slot, 0 to [`MOST_NUMBER`], or any.
     pub task: Option<u16>,
-    /// The checkpoint's number.
+    /// The checkpoint's number, 0 to [`MOST_NUMBER`].
     pub number: u16,
     /// In which state of the guest.
     pub window: Window,
     /// Matching announcements that pass before the first one counts.
     pub skip: u32,
-    /// How often the step fires; zero is without limit.
+    /// How often the step fires; zero is without limit. Of a step that draws, the errors that it brings in all.
     pub times: u32,
     /// What it does.
     pub injection: Injection,
@@ -252,9 +259,21 @@ impl Step {
             && self.times == 1
     }
 
-    /// Whether the injection's own values exist, and fit the window.
+    /// What draws speaks of no announcement, and brings something.
+    const fn is_sound_drawing(&self) -> bool {
+        self.task.is_none()
+            && self.number == 0
+            && matches!(self.window, Window::Checkpoint)
+            && self.skip == 0
+            && self.times >= 1
+    }
+
+    /// Whether an announcement could have these numbers, and the injection's own values exist and fit the window.
     const fn is_sound(&self) -> bool {
         if matches!(self.window, Window::Start) && !self.is_sound_at_start() {
+            return false;
+        }
+        if self.number > MOST_NUMBER || matches!(self.task, Some(task) if task > MOST_NUMBER) {
             return false;
         }
         match self.injection {
@@ -274,7 +293,8 @@ impl Step {
             Injection::HoleBesideSError { syndrome } => {
                 syndrome as u64 & !SERROR_SYNDROME_MASK == 0 && self.times == 1
             }
-            Injection::Left | Injection::Nothing | Injection::Draw { .. } => true,
+            Injection::Left | Injection::Nothing => true,
+            Injection::Draw { .. } => self.is_sound_drawing(),
             Injection::SErrorLater {
                 syndrome,
                 milliseconds,
@@ -298,7 +318,7 @@ pub enum PlanError {
     NotAPlan,
     /// The plan has more steps than fit.
     TooManySteps(u32),
-    /// Step {step} has a value that does not exist in its field.
+    /// Step {step} has a value that does not exist in its field, or is not zero where nothing has a meaning.
     BadStep {
         /// Counted from zero.
         step: usize,
@@ -333,8 +353,9 @@ impl Plan {
     /// A plan of these steps.
     ///
     /// # Errors
-    /// [`PlanError::TooManySteps`], and [`PlanError::BadStep`] for an SError syndrome with bits outside ISS, and for an
-    /// abort that cannot be taken in its window or has no FAR where its syndrome says so.
+    /// [`PlanError::TooManySteps`], and [`PlanError::BadStep`] for a step that [`Self::decode`] would refuse: a task or a
+    /// number above [`MOST_NUMBER`], an SError syndrome with bits outside ISS, an abort that cannot be taken in its window
+    /// or has no FAR where its syndrome says so, and what else the module's table leaves no place for.
     pub fn new(steps: &[Step]) -> Result<Self, PlanError> {
         if steps.len() > MAX_STEPS {
             return Err(PlanError::TooManySteps(

@@ -1,7 +1,20 @@
 //! What the guest says of itself: notes in its journal, beside the aborts.
 //!
-//! A note has a kind from 0x80 up and thirteen words; the journal's own layout is the agent's. The runner reads them at
-//! the end and holds them against the scenario.
+//! A note has a kind from 0x80 up and thirteen words of 64 bits; the journal's own layout is the agent's, and its version
+//! is the notes' too. The runner reads them at the end and holds them against the scenario.
+//!
+//! | kind | note | words, counted from 0; those that are not named are 0 |
+//! | --- | --- | --- |
+//! | 0x80 | [`Note::Task`] | 0: slot, bits 15:0, and bit 16 = a bystander; 1, 2: program's name; 3: low half state, 1 alive, 2 exited, 3 killed, 4 isolated, 5 faulted, high half exit code or class; 4: progress; 5: progress at the last abort; 6: damage; 7: low half restarts, high half charged |
+//! | 0x81 | [`Note::Census`] | 0: 0 = at the start, else at the end; 1: frames; 2: free; 3: retired; 4: bytes of heap in use; 5: bytes of heap; 6: tables; 7: retired and still mapped |
+//! | 0x82 | [`Note::Measure`] | 0: number; 1: instructions |
+//! | 0x83 | [`Note::Started`] | 0: slot; 1, 2: program's name; 3: restarts |
+//! | 0x84 | [`Note::Booted`] | 0: instructions |
+//! | 0x86 | [`Note::Pending`] | 0: checkpoint number; 1: ISR_EL1.A, 0 or 1; 2: memory errors handled |
+//! | 0x87 | [`Note::Told`] | 0: slot; 1: address; 2: frame; 3: 0 = only told, else bit 8 and the decision, bits 7:0; 4: how many more |
+//! | 0x8b | [`Note::Mapping`] | 0: frame; 1: ESR_EL1; 2: FAR_EL1; 3: how many others could be read |
+//!
+//! A name is 16 bytes, little endian in its two words. Every other kind, and what is unused above, is kept for later.
 
 /// How a task stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -178,8 +191,8 @@ const MEASURE: u8 = 0x82;
 const STARTED: u8 = 0x83;
 const BOOTED: u8 = 0x84;
 const PENDING: u8 = 0x86;
-const MAPPING: u8 = 0x8b;
 const TOLD: u8 = 0x87;
+const MAPPING: u8 = 0x8b;
 
 const fn low(word: u64) -> u32 {
     (word & 0xffff_ffff) as u32
@@ -475,5 +488,131 @@ mod tests {
             (&task.program[..4], task.restarts, task.charged),
             (&b"load"[..], 1, 2)
         );
+    }
+
+    /// Kinds and words typed in from the module's table.
+    #[test]
+    fn every_note_is_laid_out_as_documented() {
+        const NAME: u64 = 0x0064_6165_7268_7470;
+        let program = *b"pthread\0idler\0\0\0";
+        let task = TaskReport {
+            task: 5,
+            program,
+            state: TaskState::Killed,
+            bystander: true,
+            progress: 8,
+            progress_at_last_abort: 6,
+            damage: 9,
+            restarts: 1,
+            charged: 2,
+        };
+        let tail = 0x72_656c_6469;
+        for (note, kind, words) in [
+            (
+                Note::Task(task),
+                0x80,
+                &[0x1_0005, NAME, tail, 3, 8, 6, 9, 0x2_0000_0001][..],
+            ),
+            (
+                Note::Task(TaskReport {
+                    bystander: false,
+                    state: TaskState::Exited(7),
+                    ..task
+                }),
+                0x80,
+                &[5, NAME, tail, 0x7_0000_0002, 8, 6, 9, 0x2_0000_0001],
+            ),
+            (
+                Note::Census(Census {
+                    at_end: true,
+                    frames: 10,
+                    free: 11,
+                    retired: 12,
+                    heap_used: 13,
+                    heap: 14,
+                    tables: 15,
+                    still_mapped: 16,
+                }),
+                0x81,
+                &[1, 10, 11, 12, 13, 14, 15, 16],
+            ),
+            (
+                Note::Measure {
+                    number: 0x101,
+                    value: 60,
+                },
+                0x82,
+                &[0x101, 60],
+            ),
+            (
+                Note::Started {
+                    task: 3,
+                    program,
+                    restarts: 2,
+                },
+                0x83,
+                &[3, NAME, tail, 2],
+            ),
+            (Note::Booted { instructions: 99 }, 0x84, &[99]),
+            (
+                Note::Pending {
+                    number: 4,
+                    serror: true,
+                    handled: 2,
+                },
+                0x86,
+                &[4, 1, 2],
+            ),
+            (
+                Note::Told {
+                    task: 4_095,
+                    address: 0x5000_0000,
+                    frame: 0x40123,
+                    touched: None,
+                    more: 7,
+                },
+                0x87,
+                &[0xfff, 0x5000_0000, 0x40123, 0, 7],
+            ),
+            (
+                Note::Told {
+                    task: 5,
+                    address: 0x5000_0040,
+                    frame: 0x40123,
+                    touched: Some(0),
+                    more: 0,
+                },
+                0x87,
+                &[5, 0x5000_0040, 0x40123, 0x100],
+            ),
+            (
+                Note::Mapping {
+                    frame: 0x40123,
+                    esr: 0x9600_0006,
+                    far: 0xffff_0000_4012_3000,
+                    sound: 511,
+                },
+                0x8b,
+                &[0x40123, 0x9600_0006, 0xffff_0000_4012_3000, 511],
+            ),
+        ] {
+            let mut all = [0; 13];
+            all[..words.len()].copy_from_slice(words);
+            assert_eq!(note.encode(), (kind, all));
+            assert_eq!(Note::decode(kind, &all), note);
+        }
+        for (state, word) in [
+            (TaskState::Alive, 1),
+            (TaskState::Exited(3), 0x3_0000_0002),
+            (TaskState::Killed, 3),
+            (TaskState::Isolated, 4),
+            (TaskState::Faulted(0x24), 0x24_0000_0005),
+        ] {
+            assert_eq!(Note::Task(TaskReport { state, ..task }).encode().1[3], word);
+        }
+        for kind in [0x85, 0x88, 0x8a, 0x8c, 0xff] {
+            let words = [1; 13];
+            assert_eq!(Note::decode(kind, &words), Note::Unknown { kind, words });
+        }
     }
 }

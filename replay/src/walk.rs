@@ -16,9 +16,12 @@ pub struct Regime {
 
 // A descriptor's next-table address, for 48-bit output addresses and the 4 KiB granule [Arm ARM D8.3.1].
 const TABLE: u64 = 0x0000_ffff_ffff_f000;
+/// What of TTBRx_EL1 is no ASID.
+const ADDRESS: u64 = 0x0000_ffff_ffff_ffff;
 
 /// The level (0 to 3) at which the walk for `address` reads the page at `ipa`; `None` when it does not read there, when
-/// the regime is not one of 4 KiB granules, or when `read` cannot give a descriptor on the way.
+/// there is no walk for such an address, when the regime is not one of 4 KiB granules and 25 to 48 bits, or when `read`
+/// cannot give a descriptor on the way.
 pub fn level_reading(
     regime: Regime,
     address: u64,
@@ -78,17 +81,22 @@ impl Start {
     fn of(regime: Regime, address: u64) -> Option<Self> {
         // Bit 55 chooses the half, whether or not the top byte is ignored [Arm ARM D8.2.4].
         let upper = (address >> 55) & 1 == 1;
-        // T0SZ 5:0, TG0 15:14 (0 = 4 KiB); T1SZ 21:16, TG1 31:30 (2 = 4 KiB) [Arm ARM D24.2.191].
-        let (base, size, granule_is_4k) = if upper {
-            (
-                regime.ttbr1,
-                (regime.tcr >> 16) & 0x3f,
-                (regime.tcr >> 30) & 3 == 2,
-            )
+        // T0SZ 5:0, EPD0 7, TG0 15:14 (0 = 4 KiB), TBI0 37; T1SZ 21:16, EPD1 23, TG1 31:30 (2 = 4 KiB), TBI1 38
+        // [Arm ARM D24.2.191].
+        let (tcr, base) = (regime.tcr, if upper { regime.ttbr1 } else { regime.ttbr0 });
+        let (sizes, granule_is_4k, tag_is_ignored) = if upper {
+            (tcr >> 16, (tcr >> 30) & 3 == 2, (tcr >> 38) & 1 == 1)
         } else {
-            (regime.ttbr0, regime.tcr & 0x3f, (regime.tcr >> 14) & 3 == 0)
+            (tcr, (tcr >> 14) & 3 == 0, (tcr >> 37) & 1 == 1)
         };
-        if !granule_is_4k || !(16..=39).contains(&size) {
+        let (size, walks_are_off) = (sizes & 0x3f, (sizes >> 7) & 1 == 1);
+        if !granule_is_4k || walks_are_off || !(16..=39).contains(&size) {
+            return None;
+        }
+        // Above what TxSZ leaves every bit is as bit 55, but for an ignored tag; else the address faults without a walk.
+        let counted = if tag_is_ignored { u64::MAX >> 8 } else { u64::MAX };
+        let differing = if upper { !address } else { address };
+        if differing & counted & !(u64::MAX >> size) != 0 {
             return None;
         }
         let bits = 64_u64.checked_sub(size)?;
@@ -98,7 +106,10 @@ impl Start {
             31..=39 => 1,
             _ => 2,
         };
-        let table = base & TABLE & !1;
+        // A table that is smaller than a page lies on its own size, and on 64 bytes at least: BADDR begins there.
+        let (last, _) = entry(size, level, 0, u64::MAX)?;
+        let within = last.checked_add(7)?.max(63);
+        let table = base & ADDRESS & !within;
         Some(Self { size, level, table })
     }
 }
@@ -154,10 +165,14 @@ mod tests {
             tcr,
         };
         assert_eq!(level_reading(regime, 1 << 39, 0x1000, memory), Some(0));
-        // A tag in the top byte does not change the half.
+        // A tag in the top byte does not change the half; where the byte counts (TBI1 = 0), there is no walk.
+        let tagged = |tcr| {
+            let regime = Regime { tcr, ..regime };
+            level_reading(regime, 0x5aff_8000_0000_0000, 0x7000, |_| None)
+        };
         assert_eq!(
-            level_reading(regime, 0x5aff_8000_0000_0000, 0x7000, |_| None),
-            Some(0)
+            [tagged(tcr | (1 << 38)), tagged(tcr | (1 << 37))],
+            [Some(0), None]
         );
         assert_eq!(
             level_reading(regime, 0xffff_8000_0000_0000, 0x7000, |_| None),
@@ -184,6 +199,7 @@ mod tests {
         };
         assert_eq!(level_reading(regime, 1 << 30, 0x2000, |_| None), None);
     }
+
     #[test]
     fn an_address_leads_to_its_page_or_nowhere() {
         let regime = Regime {
@@ -209,5 +225,74 @@ mod tests {
         };
         assert_eq!(page_of(regime, address, reserved), None);
         assert_eq!(page_of(regime, address, |_| None), None);
+    }
+
+    #[test]
+    fn a_root_table_smaller_than_a_page_lies_on_its_own_size_or_64_bytes() {
+        // TxSZ, TTBR (with an ASID and CnP), the highest address of that many bits, and where its descriptor is.
+        for (size, base, address, wanted) in [
+            // 44 bits from level 0: 32 entries.
+            (20, 0x1101, 0x0000_0fff_ffff_f000, 0x11f8),
+            (20, 0x11ff, 0x0000_0fff_ffff_f000, 0x11f8),
+            // 40 bits from level 0: 2 entries, on 64 bytes all the same.
+            (24, 0x1041, 0x0000_00ff_ffff_f000, 0x1048),
+            (24, 0x107f, 0x0000_00ff_ffff_f000, 0x1048),
+            // 42 bits from level 0: 8 entries, which are 64 bytes.
+            (22, 0x10c0, 0x0000_03ff_ffff_f000, 0x10f8),
+            // 43 bits from level 0: 16 entries.
+            (21, 0x10c0, 0x0000_07ff_ffff_f000, 0x10f8),
+            // 31 bits from level 1 and 30 from level 2: 2 and 512 entries.
+            (33, 0x1fc0, 0x0000_0000_7fff_f000, 0x1fc8),
+            (34, 0x1fc0, 0x0000_0000_3fff_f000, 0x1ff8),
+            (16, 0x1fff, 0x0000_ffff_ffff_f000, 0x1ff8),
+        ] {
+            let regime = Regime {
+                ttbr0: base | (0x5ea << 48),
+                ttbr1: 0x9000,
+                tcr: size,
+            };
+            let mut first = None;
+            let page = page_of(regime, address, |entry| {
+                first = first.or(Some(entry));
+                None
+            });
+            assert_eq!((page, first), (None, Some(wanted)), "T0SZ = {size}, {base:#x}");
+            assert!(level_reading(regime, address, 0x1000, |_| None).is_some());
+        }
+    }
+
+    #[test]
+    fn an_address_beyond_its_half_leads_nowhere() {
+        let leads = |tcr, address| {
+            let regime = Regime {
+                ttbr0: 0x1000,
+                ttbr1: 0x1000,
+                tcr: TCR39 | tcr,
+            };
+            let page = page_of(regime, address, memory);
+            // Where there is no walk, it reads nothing.
+            assert_eq!(
+                level_reading(regime, address, 0x1000, memory).is_some(),
+                page.is_some()
+            );
+            page.is_some()
+        };
+        let lower = (1 << 30) | (1 << 21) | (1 << 12);
+        let upper = lower | (u64::MAX << 39);
+        assert!(leads(0, lower) && leads(0, upper));
+        for bit in 39..55 {
+            for tbi in [0, 3 << 37] {
+                assert!(!leads(tbi, lower | (1 << bit)) && !leads(tbi, upper & !(1 << bit)));
+            }
+        }
+        // TBI0 is bit 37, TBI1 bit 38.
+        for bit in 56..64 {
+            let (low, high) = (lower | (1 << bit), upper & !(1 << bit));
+            assert!(!leads(0, low) && !leads(1 << 38, low) && leads(1 << 37, low));
+            assert!(!leads(0, high) && !leads(1 << 37, high) && leads(1 << 38, high));
+        }
+        // EPD0 is bit 7, EPD1 bit 23: no walk in that half.
+        assert!(!leads(1 << 7, lower) && leads(1 << 7, upper));
+        assert!(leads(1 << 23, lower) && !leads(1 << 23, upper));
     }
 }

@@ -383,11 +383,14 @@ impl Checker {
             },
             None if plan::is_far_invalid(esr) => None,
             None => {
-                let help = Some("far = 0x50000040, or set FnV, bit 10 of the syndrome".to_owned());
+                let help = match esr & 0x3f {
+                    0x10 => "far = 0x50000040, or set FnV, bit 10 of the syndrome",
+                    _ => "far = 0x50000040; only fault status 0x10 has an FnV",
+                };
                 self.problem(
                     syndrome.span(),
                     "the syndrome says that FAR is valid".into(),
-                    help,
+                    Some(help.to_owned()),
                 );
                 Some(0)
             }

@@ -331,12 +331,15 @@ fn an_abort_by_registers_must_be_one_that_can_be_taken_there() {
         12,
         "no abort that can be taken from EL1",
     );
-    wrong(
-        &format!("{user}\nsyndrome = 0x92000010"),
-        13,
-        12,
-        "set FnV, bit 10",
-    );
+    for (syndrome, told) in [
+        ("0x92000010", "set FnV, bit 10"),
+        // Of a walk, and parity: bit 10 is no FnV there.
+        ("0x92000417", "only fault status 0x10 has an FnV"),
+        ("0x92001418", "only fault status 0x10 has an FnV"),
+        ("0x92001418", "the syndrome says that FAR is valid"),
+    ] {
+        wrong(&format!("{user}\nsyndrome = {syndrome}"), 13, 12, told);
+    }
     wrong(
         &format!("{user}\nsyndrome = 0x92000010\nfar = \"any\""),
         14,

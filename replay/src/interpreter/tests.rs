@@ -132,6 +132,48 @@ fn the_serror_beside_a_hole_comes_with_its_first_abort_alone() {
 }
 
 #[test]
+fn an_serror_that_is_still_to_come_lives_through_a_reboot_and_is_not_among_the_counts() {
+    let step = Step {
+        task: None,
+        number: 1,
+        window: Window::Checkpoint,
+        skip: 0,
+        times: 1,
+        injection: Injection::HoleBesideSError { syndrome: 0xc11 },
+    };
+    let plan = Plan::new(&[step]).unwrap();
+    let mut i = Interpreter::new(plan);
+    assert_eq!(injected(i.write(0x20, 8, announcement(1, 1))), Some(0));
+    let counts = [Count { seen: 1, fired: 1 }];
+    assert!(i.counts().eq(counts) && i.waits_beside());
+    // Where it would be lost, nobody saves.
+    let mut again = Interpreter::resumed(plan, &counts, IntermediateAddress(0)).unwrap();
+    assert_eq!((again.waits_beside(), again.beside(0)), (false, None));
+    i.reboot();
+    assert!(i.waits_beside());
+    assert_eq!(i.beside(0), Some(0xc11));
+    // The counts are the same, so nothing is lost from here on.
+    assert!(i.counts().eq(counts) && !i.waits_beside());
+}
+
+#[test]
+fn a_page_that_was_asked_for_is_forgotten_by_a_reboot_and_by_whoever_goes_on() {
+    let mut i = Interpreter::new(Plan::EMPTY);
+    let page = IntermediateAddress(0x8000_1000);
+    let from = IntermediateAddress(0x8000_0000);
+    assert_eq!(i.write(0x68, 8, 0x8000_0000), Reaction::Lost { from });
+    i.lost(Some(page));
+    assert_eq!(i.read(0x70, 8), 0x8000_1001);
+    let mut again = Interpreter::resumed(Plan::EMPTY, &[], IntermediateAddress(0)).unwrap();
+    assert_eq!(again.read(0x70, 8), 0);
+    // Told once more, it is as it was.
+    again.lost(Some(page));
+    assert_eq!(again.read(0x70, 8), 0x8000_1001);
+    i.reboot();
+    assert_eq!(i.read(0x70, 8), 0);
+}
+
+#[test]
 fn the_start_is_announced_by_nobody_but_the_replayer() {
     let step = Step {
         task: None,
@@ -174,6 +216,18 @@ fn the_journal_is_known_once_both_halves_are() {
     );
 }
 
+/// The step that draws so many errors.
+const fn draws(errors: u32, seed: u64) -> Step {
+    Step {
+        task: None,
+        number: 0,
+        window: Window::Checkpoint,
+        skip: 0,
+        times: errors,
+        injection: Injection::Draw { seed },
+    }
+}
+
 /// A seed that draws from a hole of weight 3, an SError of weight 1 and nothing of weight 4, until ten errors came.
 fn drawing(errors: u32) -> Plan {
     let step = |skip, times, injection| Step {
@@ -188,7 +242,7 @@ fn drawing(errors: u32) -> Plan {
         syndrome: Some(0x1811),
     };
     Plan::new(&[
-        step(0, errors, Injection::Draw { seed: 1_234_567 }),
+        draws(errors, 1_234_567),
         step(3, 1, Injection::Hole),
         step(1, 1, serror),
         step(4, 1, Injection::Nothing),
@@ -267,7 +321,7 @@ fn what_would_hide_an_serror_that_is_still_to_come_is_left_out() {
         injection,
     };
     let beside = Injection::HoleBesideSError { syndrome: 0xc11 };
-    let plan = Plan::new(&[step(0, 5, Injection::Draw { seed: 0 }), step(1, 1, beside)]).unwrap();
+    let plan = Plan::new(&[draws(5, 0), step(1, 1, beside)]).unwrap();
     let mut i = Interpreter::new(plan);
     let mut injects = || injected(i.write(0x20, 8, announcement(4, 1)));
     assert_eq!((injects(), injects()), (Some(1), None));

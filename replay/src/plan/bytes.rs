@@ -1,11 +1,12 @@
 //! A step as bytes, by the table of [`super`].
 
-use super::{Injection, Poison, SERROR_SYNDROME_MASK, Step, When};
+use super::{Injection, Poison, SERROR_SYNDROME_MASK, STEP_BYTES, Step, When};
 use crate::layout::{put, u16_at, u32_at, u64_at};
 use crate::port::Window;
 
 const ANY_TASK: u16 = 0xffff;
 
+/// The step of these [`super::STEP_BYTES`] bytes, which are those that it is written as.
 pub(super) fn decode_step(raw: &[u8]) -> Option<Step> {
     let task = u16_at(raw, 0)?;
     let syndrome = u64_at(raw, 16)?;
@@ -53,13 +54,16 @@ pub(super) fn decode_step(raw: &[u8]) -> Option<Step> {
     };
     let step = Step {
         task: (task != ANY_TASK).then_some(task),
-        number: u16_at(raw, 2).filter(|number| *number <= 0xfff)?,
+        number: u16_at(raw, 2)?,
         window: Window::from_number(*raw.get(4)?)?,
         skip: u32_at(raw, 8)?,
         times: u32_at(raw, 12)?,
         injection,
     };
-    step.is_sound().then_some(step)
+    let mut written = [0; STEP_BYTES];
+    encode_step(&step, &mut written)?;
+    // Whatever has no meaning is zero there.
+    (step.is_sound() && written == *raw).then_some(step)
 }
 
 pub(super) fn encode_step(step: &Step, raw: &mut [u8]) -> Option<()> {

@@ -143,14 +143,99 @@ fn an_abort_must_fit_its_window_and_have_a_far_unless_its_syndrome_denies_it() {
     assert!(!user(0x0100_0000_9200_0010, far), "bit 56 is RES0");
     assert!(!user(0x9200_0010, None), "FnV = 0");
     assert!(user(0x9200_0410, None) && user(0x9200_0410, far));
+    assert!(user(0x8200_0410, None), "an instruction abort has FnV too");
+    // Fault status 0 (address size), 0x11 (tag check), 0x12 to 0x17 (of a walk), 0x18 (parity), 0x30: bit 10 is no FnV.
+    for fault in [0x00, 0x11, 0x12, 0x13, 0x14, 0x17, 0x18, 0x30] {
+        assert!(!user(0x9200_0400 | fault, None) && user(0x9200_0400 | fault, far));
+    }
+}
+
+#[test]
+fn a_task_and_a_number_are_those_that_an_announcement_can_have() {
+    // The offset, what is there, and the step: what cannot be read cannot be made either.
+    let refused = |offset: usize, bytes: [u8; 2], step: Step| {
+        let mut b = bytes_of(&HOLE);
+        b[offset..offset + 2].copy_from_slice(&bytes);
+        assert_eq!(decode_step(&b), None, "{step:?}");
+        assert_eq!(
+            Plan::new(&[HOLE, step]).map(drop),
+            Err(PlanError::BadStep { step: 1 }),
+            "{step:?}"
+        );
+    };
+    let task = |task| Step { task, ..HOLE };
+    let number = |number| Step { number, ..HOLE };
+    refused(0, [0x00, 0x10], task(Some(0x1000)));
+    refused(0, [0xfe, 0xff], task(Some(0xfffe)));
+    refused(2, [0x00, 0x10], number(0x1000));
+    refused(2, [0xff, 0xff], number(0xffff));
+    // By these bytes it would be any task.
+    assert!(Plan::new(&[task(Some(0xffff))]).is_err());
+    for step in [task(Some(0xfff)), number(0xfff)] {
+        assert!(Plan::new(&[step]).is_ok());
+        assert_eq!(decode_step(&bytes_of(&step)), Some(step));
+    }
+}
+
+#[test]
+fn what_has_no_meaning_is_zero() {
+    // The kind, the byte behind it, and which of the places 7, 16 and 24 may hold something.
+    for (kind, more, used) in [
+        (1, 0, [false; 3]),
+        (1, 1, [false, true, false]),
+        (2, 0, [false; 3]),
+        (2, 1, [false, true, false]),
+        (3, 0, [true, true, false]),
+        (3, 1, [true, true, true]),
+        (4, 0, [false; 3]),
+        (4, 4, [false; 3]),
+        (5, 0, [false; 3]),
+        (6, 0, [false; 3]),
+        (7, 0, [false; 3]),
+        (7, 1, [false; 3]),
+        (8, 0, [false; 3]),
+        (9, 0, [false, false, true]),
+        (9, 1, [false, true, true]),
+        (10, 0, [false; 3]),
+        (11, 0, [false; 3]),
+        (11, 1, [false; 3]),
+        (15, 0, [false, true, false]),
+        (16, 0, [false; 3]),
+    ] {
+        let mut b = [0; STEP_BYTES];
+        b[..7].copy_from_slice(&[0xff, 0xff, 0, 0, 0, kind, more]);
+        b[12] = 1;
+        if kind == 3 {
+            b[16..20].copy_from_slice(&[0x10, 4, 0, 0x96]);
+        }
+        b[24] = u8::from(kind == 9);
+        assert!(decode_step(&b).is_some(), "{kind} {more}");
+        // In 16 and 24 each byte counts; the second is within what ISS and a time may hold.
+        for (offset, used) in [(7, used[0]), (17, used[1]), (25, used[2])] {
+            let was = b[offset];
+            b[offset] ^= 1;
+            assert_eq!(decode_step(&b).is_some(), used, "{kind} {more} {offset}");
+            b[offset] = was;
+        }
+        for (offset, used) in [(23, used[1]), (31, used[2])] {
+            b[offset] ^= 0x80;
+            assert!(used || decode_step(&b).is_none(), "{kind} {more} {offset}");
+            b[offset] ^= 0x80;
+        }
+    }
+}
+
+/// The bytes that a step is written as, sound or not.
+fn bytes_of(step: &Step) -> [u8; STEP_BYTES] {
+    let mut raw = [0xaa; STEP_BYTES];
+    encode_step(step, &mut raw).unwrap();
+    raw
 }
 
 /// What a step of these 32 bytes is, and what it is written as again.
 fn read(raw: [u8; STEP_BYTES]) -> Option<Injection> {
     let step = decode_step(&raw)?;
-    let mut again = [0xaa; STEP_BYTES];
-    encode_step(&step, &mut again).unwrap();
-    assert_eq!(again, raw);
+    assert_eq!(bytes_of(&step), raw);
     Some(step.injection)
 }
 
@@ -316,4 +401,21 @@ fn what_is_drawn_is_written_and_read_as_the_table_says() {
     // It speaks of no announcement itself.
     let announcement = Announcement::from_word(0);
     assert!(!draw.matches(Window::Checkpoint, announcement));
+    // So it names nothing of one; and it brings something.
+    for wrong in [
+        Step { times: 0, ..draw },
+        Step {
+            task: Some(1),
+            ..draw
+        },
+        Step { number: 1, ..draw },
+        Step { skip: 1, ..draw },
+        Step {
+            window: Window::User,
+            ..draw
+        },
+    ] {
+        assert!(Plan::new(&[wrong]).is_err(), "{wrong:?}");
+        assert_eq!(decode_step(&bytes_of(&wrong)), None, "{wrong:?}");
+    }
 }
