@@ -67,9 +67,8 @@ fn full_ledger_counts_what_it_cannot_keep_and_forgets_nothing() {
 
 #[test]
 fn a_ledger_holds_as_many_frames_as_it_says_however_they_lie() {
-    let slots_of_ledger: usize = if cfg!(miri) { 256 } else { 32_768 };
-    let fill = |name: &str, frame: &mut dyn FnMut(u64) -> u64| {
-        let mut slots = vec![0; slots_of_ledger];
+    let fill = |count: usize, name: &str, frame: &mut dyn FnMut(u64) -> u64| {
+        let mut slots = vec![0; count];
         let mut ledger = Ledger::new(&mut slots).unwrap();
         let mut index = 0;
         while ledger.len() < ledger.capacity() {

@@ -298,16 +298,6 @@ pub(crate) fn load_from_task(address: u64) -> Option<u32> {
     u32::try_from(unsafe { guarded_load(address) }).ok()
 }
 
-/// Copies a frame into another that the caller has just been given, and that nobody maps yet; false when it could not be
-/// read. The abort is answered by the caller, who knows what it was for.
-pub(crate) fn copy_page(to: FrameNumber, from: FrameNumber) -> bool {
-    let copied = copy_frame(to, from);
-    if !copied {
-        let _ = super::entry::take_guarded_abort();
-    }
-    copied
-}
-
 /// Copies into a frame that was just handed out, from `offset` on; false when that met an abort, on either side.
 pub(crate) fn fill(number: FrameNumber, offset: usize, from: &[u8]) -> bool {
     let bytes = from.len().min(4096_usize.saturating_sub(offset));
@@ -326,7 +316,8 @@ pub(crate) fn clear(number: FrameNumber) -> bool {
     }
 }
 
-/// The same, with the abort left to be charged.
+/// Copies a frame into another that the caller has just been given, and that nobody maps yet; false when that met an abort,
+/// which is left to be charged.
 pub(crate) fn copy_frame(to: FrameNumber, from: FrameNumber) -> bool {
     // SAFETY: the frame that is written belongs to the caller; what aborts comes back.
     unsafe { guarded_copy_page(super::linear::address(to), super::linear::address(from)) == 0 }

@@ -2,7 +2,7 @@
 
 use seawall_agent::VirtualAddress;
 use seawall_firmware::bundle;
-use seawall_firmware::calls::{self, FAILED, What};
+use seawall_firmware::calls::{self, FAILED, MEMORY_ERROR, What};
 use seawall_firmware::elf::Access;
 use seawall_replay::IntermediateAddress;
 use seawall_replay::port::{Announcement, Window};
@@ -22,7 +22,6 @@ const PIECE: usize = 128;
 impl Guest {
     /// A checkpoint that is to be announced before the border is synchronised, is; every other call is left alone.
     pub(crate) fn before_border(&mut self) {
-        self.book();
         let [number, address, what, ..] = self.kernel.arguments();
         if self.kernel.call_number() != calls::CHECKPOINT {
             return;
@@ -39,9 +38,10 @@ impl Guest {
 
     /// Carries out the current task's call.
     pub(crate) fn call(&mut self) -> *mut Frame {
+        self.book();
         let [a, b, c, d] = self.kernel.arguments();
         let kernel = &mut self.kernel;
-        let result = match kernel.call_number() {
+        let mut result = match kernel.call_number() {
             calls::EXIT => {
                 kernel.end_current(TaskState::Exited((a & 0xffff_ffff) as u32));
                 return self.next();
@@ -81,6 +81,13 @@ impl Guest {
             calls::REPLACE => kernel.replace(a),
             _ => FAILED,
         };
+        if self.kernel.healing.is_some() {
+            self.source_aborted();
+        }
+        self.kernel.note_walk(self.kernel.current);
+        if self.judge_walks() {
+            result = MEMORY_ERROR;
+        }
         self.kernel.set_result(result);
         // A call may have cost the caller its life: a copy that met poison.
         if self.kernel.current_runs() {
@@ -247,8 +254,9 @@ impl Kernel {
         if matches!(state, TaskState::Exited(_)) && self.slot(slot).home != slot {
             return self.end_alone(slot, state);
         }
-        self.end_task_seldom(slot, state);
-        self.dead.insert(slot);
+        if self.end_task_seldom(slot, state, 0) {
+            self.dead.insert(slot);
+        }
     }
 
     fn sleep(&mut self, nanoseconds: u64) {

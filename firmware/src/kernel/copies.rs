@@ -74,6 +74,27 @@ impl Copying {
         }
     }
 
+    /// A copy of a task's page that is to be moved out of this frame while it can be read.
+    pub(super) const fn to_migrate(task: TaskId, address: VirtualAddress, from: FrameNumber) -> Self {
+        Self {
+            task,
+            address,
+            alias: Some(from),
+            heals: false,
+        }
+    }
+
+    /// A walk of a task's tables by the kernel, which aborted at this address of the linear map.
+    pub(super) const fn of_table(task: TaskId, far: u64) -> Self {
+        let offset = far.wrapping_sub(tables::LINEAR_BASE);
+        Self {
+            task,
+            address: VirtualAddress(far),
+            alias: Some(FrameNumber::from_address(IntermediateAddress(offset))),
+            heals: false,
+        }
+    }
+
     /// The frame behind an address of the linear map, if it is the one that this copy is of.
     pub(super) fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
         let offset = address.0.checked_sub(tables::LINEAR_BASE)?;
@@ -163,28 +184,12 @@ impl Guest {
         result
     }
 
-    /// A table of the current task's could not be read: what was met is charged to it.
-    pub(super) fn charge_table(&mut self) -> Refusal {
-        let Some(taken) = entry::take_guarded_abort() else {
-            return Refusal::Address;
-        };
-        let address = VirtualAddress(taken.far);
-        let offset = address.0.wrapping_sub(tables::LINEAR_BASE);
-        self.kernel.copying = Some(Copying {
-            task: TaskId(self.kernel.current),
-            address,
-            alias: Some(FrameNumber::from_address(IntermediateAddress(offset))),
-            heals: false,
-        });
-        let outcome = self.copy_aborted(&taken);
-        self.kernel.copying = None;
-        outcome.map_or(Refusal::Address, |_| Refusal::Poison)
-    }
-
     /// Copies a page of the current task's, that it may read, to a frame that was just handed out.
     pub(super) fn copy_page(&mut self, to: FrameNumber, from: u64) -> Result<(), Refusal> {
         let from = from & !IN_PAGE;
-        self.copy(self.kernel.current, from, PAGE, |_, part| {
+        self.copy(self.kernel.current, from, PAGE, |copying, part| {
+            // It may be what is written that is poisoned.
+            copying.alias = Some(to);
             guarded::copy_page_from_task(to, from, part)
         })
     }
@@ -212,7 +217,7 @@ impl Guest {
             if let Some(taken) = entry::take_guarded_abort() {
                 // Whose it is not, is the kernel's: then nobody's copy is named.
                 if copying.met(&taken) {
-                    if copying.alias.is_none() {
+                    if copying.alias.is_none() || taken.far >> 63 == 0 {
                         copying.address = VirtualAddress(taken.far);
                     }
                     self.kernel.copying = Some(copying);
@@ -354,7 +359,7 @@ impl Kernel {
     }
 
     /// A task that was ended while another ran leaves nobody's space behind: the one that runs has its own again.
-    fn stay_in_space(&self) {
+    pub(super) fn stay_in_space(&self) {
         if self.current_runs()
             && let Some(space) = self.slot(self.current).space
         {

@@ -113,10 +113,11 @@ impl Kernel {
         let mut slot = first;
         for _ in 0..members {
             let task = self.tasks.slot(slot);
-            slot = task.next_member;
+            let member = core::mem::replace(&mut slot, task.next_member);
             if let Some(space) = task.space
                 && !space.each_frame(|frame| self.frames.mark(family, frame))
             {
+                self.note_walk(member);
                 self.frames.unmark(&self.families.slot(family).frames);
                 return;
             }

@@ -21,6 +21,9 @@ use crate::arch::space::Space;
 /// Of those who are told of one frame, so many are named.
 pub(super) const MOST_TOLD: usize = 16;
 
+/// Frames that are tried for one copy of a page, when they turn out to be poisoned themselves.
+const MOST_FRAMES: u32 = 4;
+
 /// Last-level codes of the FSC [Arm ARM D24.2.45].
 const TRANSLATION: u64 = 0b00_0111;
 const PERMISSION: u64 = 0b00_1111;
@@ -58,11 +61,19 @@ impl Guest {
     #[cold]
     #[inline(never)]
     pub(super) fn fault(&mut self, taken: &Snapshot) -> *mut Frame {
-        match self.resolve(taken) {
+        let mut answer = self.resolve(taken);
+        if matches!(answer, Answer::None) && self.kernel.is_first_write(taken) {
+            answer = Answer::Again;
+        }
+        // What is lost may be one of the tables that were looked into.
+        self.kernel.note_walk(self.kernel.current);
+        if self.judge_walks() && !self.kernel.current_runs() {
+            answer = Answer::Ended;
+        }
+        match answer {
             Answer::Again => self.leave(),
             Answer::Ended => self.next(),
             Answer::Lost(frame) => self.touched(VirtualAddress(taken.far), frame),
-            Answer::None if self.kernel.is_first_write(taken) => self.leave(),
             Answer::None => {
                 let class = u32::from(Esr(taken.esr).class().bits());
                 self.kernel.end_current(TaskState::Faulted(class));
@@ -137,26 +148,32 @@ impl Guest {
             space.replace(table, plain, leaf.own(frame));
             return Answer::Again;
         }
-        let Some(own) = self.kernel.take_frame(home) else {
-            return Answer::None;
-        };
-        match self.copy_page(own, plain) {
-            Ok(()) => {
-                space.replace(table, plain, leaf.own(own));
-                Answer::Again
-            }
-            Err(refusal) => {
-                let list = &mut self.kernel.tasks.slot_mut(home).frames;
-                self.kernel.frames.give_back_newest(own, list);
-                match refusal {
-                    Refusal::Address => Answer::None,
-                    // Had again meanwhile, if the instruction finds it so.
-                    Refusal::Healed | Refusal::Unwritten => Answer::Again,
-                    Refusal::Poison if !self.kernel.current_runs() => Answer::Ended,
-                    Refusal::Poison => Answer::Lost(frame),
+        for _ in 0..MOST_FRAMES {
+            let Some(own) = self.kernel.take_frame(home) else {
+                return Answer::None;
+            };
+            let refusal = match self.copy_page(own, plain) {
+                Ok(()) => {
+                    space.replace(table, plain, leaf.own(own));
+                    self.kernel.words_moved(home, frame, own);
+                    return Answer::Again;
                 }
+                Err(refusal) => refusal,
+            };
+            let is_own_lost = self.kernel.frames.holder(own) == Holder::Retired;
+            let list = &mut self.kernel.tasks.slot_mut(home).frames;
+            self.kernel.frames.give_back_newest(own, list);
+            match refusal {
+                Refusal::Address => return Answer::None,
+                // Had again meanwhile, if the instruction finds it so.
+                Refusal::Healed | Refusal::Unwritten => return Answer::Again,
+                Refusal::Poison if !self.kernel.current_runs() => return Answer::Ended,
+                // The page itself is sound: another frame will do.
+                Refusal::Poison if is_own_lost => {}
+                Refusal::Poison => return Answer::Lost(frame),
             }
         }
+        Answer::None
     }
 
     /// A task touches a page that it lost: its handler is asked, or it gets what its rule says.
@@ -243,7 +260,7 @@ impl Guest {
 
 impl Kernel {
     /// Tells every member of a family that a frame which they map is lost, but for those that have ended. The one
-    /// whose abort it is has met it itself, and is not told of it besides.
+    /// that is charged has met it itself, and is not told of it besides.
     ///
     /// The frame lies at the same address in all of them: where an abort named it, at that address. Where it was reported
     /// otherwise, each member is gone through.
@@ -251,9 +268,11 @@ impl Kernel {
     #[inline(never)]
     pub(super) fn tell_family(&mut self, frame: FrameNumber, family: u16) {
         let far = VirtualAddress(self.handling.far).untagged();
-        let met = match self.handling.esr {
-            0 => 0,
-            _ => self.slot(self.current).home,
+        // In a copy it is the task whose memory it was, and not who asked for it.
+        let met = match (self.handling.esr, self.copying) {
+            (0, _) => 0,
+            (_, Some(copying)) => self.slot(copying.task.0).home,
+            (_, None) => self.slot(self.current).home,
         };
         let (mut slot, members) = {
             let family = self.families.slot(family);
@@ -270,7 +289,9 @@ impl Kernel {
             if member == met {
                 continue;
             }
-            if let Some(address) = space.lose_wherever(far, frame) {
+            let lost = space.lose_wherever(far, frame);
+            self.note_walk(member);
+            if let Some(address) = lost {
                 let telling = Telling {
                     slot: member,
                     address,

@@ -30,8 +30,7 @@ impl Guest {
                 self.note_start(child);
                 u64::from(child)
             }
-            // A table of the caller's may be what could not be copied.
-            None => self.charge_table().result(),
+            None => FAILED,
         }
     }
 
@@ -109,21 +108,22 @@ impl Kernel {
 
     /// Has pages of the current task's stay shared across forks.
     pub(super) fn share(&mut self, address: u64, pages: u64) -> u64 {
-        let home = self.slot(self.current).home;
-        for page in 0..pages {
+        let Some(space) = self.slot(self.current).space else {
+            return FAILED;
+        };
+        let page_at = |page: u64| {
             let at = address.wrapping_add(page.wrapping_mul(PAGE)) & !(PAGE - 1);
-            let space = self.slot(home).space;
-            let Some((table, leaf)) = space.and_then(|space| space.entry(VirtualAddress(at))) else {
-                return FAILED;
-            };
-            let Some(shared) = Leaf(leaf).shared() else {
-                return FAILED;
-            };
-            memory::set_descriptor(table, at >> 12, shared.0);
+            let (table, leaf) = space.entry(VirtualAddress(at))?;
+            Some((table, at >> 12, Leaf(leaf).shared()?))
+        };
+        // All of them, or none.
+        if (0..pages).any(|page| page_at(page).is_none()) {
+            return FAILED;
         }
-        if let Some(space) = self.slot(home).space {
-            space.forget();
+        for (table, index, shared) in (0..pages).map_while(page_at) {
+            memory::set_descriptor(table, index, shared.0);
         }
+        space.forget();
         0
     }
 }
@@ -139,12 +139,16 @@ fn fork_table(table: FrameNumber, copy: FrameNumber, frames: &FrameTable<'_>) ->
             continue;
         };
         let forked = leaf.forked();
-        if frames.holder(frame) == Holder::Retired {
+        match frames.holder(frame) {
             // Its task was let go on without it; a copy would only meet the poison again.
-            memory::set_descriptor(copy, index, leaf.marker().0);
-        } else if forked != leaf {
-            memory::set_descriptor(table, index, forked.0);
-            memory::set_descriptor(copy, index, forked.0);
+            Holder::Retired => memory::set_descriptor(copy, index, leaf.marker().0),
+            // A device is nobody's to copy.
+            Holder::Outside => {}
+            _ if forked != leaf => {
+                memory::set_descriptor(table, index, forked.0);
+                memory::set_descriptor(copy, index, forked.0);
+            }
+            _ => {}
         }
     }
     true

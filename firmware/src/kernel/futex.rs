@@ -1,7 +1,8 @@
 //! Words that tasks wait for.
 //!
-//! A word is known by where it lies in memory, so that whoever maps it, under whatever address, means the same one. The
-//! kernel reads it once, before the wait, by a copy that may fail.
+//! A word is known by where it lies in memory, so that whoever maps it, under whatever address, means the same one; where a
+//! process gets another frame for its page, its words go along. The kernel reads it once, before the wait, by a copy that
+//! may fail.
 
 use seawall_agent::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::calls::{FAILED, MEMORY_ERROR};
@@ -54,6 +55,22 @@ impl Kernel {
         let space = self.slot(self.current).space?;
         let frame = space.frame_at(VirtualAddress(address))?;
         Some(frame.address().0 | (address & 0xfff))
+    }
+
+    /// A process has another frame for a page of its own: those of its tasks that wait for a word in there wait for the same
+    /// word in the other frame.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn words_moved(&mut self, task: u16, from: FrameNumber, to: FrameNumber) {
+        let home = self.slot(task).home;
+        let mut next = self.futex_waiters.lowest();
+        while let Some(slot) = next {
+            next = self.futex_waiters.next_after(slot);
+            let waiter = self.slot_mut(slot);
+            if waiter.home == home && waiter.futex & !0xfff == from.address().0 {
+                waiter.futex = to.address().0 | (waiter.futex & 0xfff);
+            }
+        }
     }
 
     fn wait_for(&mut self, word: u64, nanoseconds: u64) {

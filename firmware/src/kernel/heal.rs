@@ -14,7 +14,7 @@
     )
 )]
 
-use seawall_agent::engine::{GRANULE, Snapshot};
+use seawall_agent::engine::{GRANULE, Level, Snapshot};
 use seawall_agent::syndrome::{Esr, FaultStatus};
 use seawall_agent::{FrameNumber, IntermediateAddress, TaskId, VirtualAddress};
 use seawall_firmware::elf::Elf;
@@ -23,6 +23,7 @@ use seawall_firmware::image::Image;
 use seawall_firmware::leaf::Leaf;
 
 use super::copies::Copying;
+use super::recover::found;
 use super::{Guest, Kernel};
 use crate::arch::{entry, guarded, memory, space};
 
@@ -31,12 +32,19 @@ impl Guest {
     #[cold]
     #[inline(never)]
     pub(super) fn source_aborted(&mut self) {
-        self.kernel.copying = self.kernel.healing.take();
+        let copying = self.kernel.healing.take();
+        let disr = core::mem::replace(&mut self.kernel.healing_disr, 0);
+        // The outcome is that of the page's, which was told what it had to be.
         if let Some(taken) = entry::take_guarded_abort() {
-            // Its outcome is that of the page's, which was told what it had to be.
+            self.kernel.copying = copying;
             let _ = self.copy_aborted(&taken);
         }
+        if disr != 0 {
+            self.kernel.copying = copying;
+            let _ = self.copy_aborted(&found(Level::El1, disr));
+        }
         self.kernel.copying = None;
+        self.kernel.stay_in_space();
     }
 }
 
@@ -91,7 +99,11 @@ impl Kernel {
                     memory::publish_text(new);
                 }
                 // The frame that was taken goes back with the task's others if it could not be mapped.
-                space.exchange(address, old, new)
+                let mapped = space.exchange(address, old, new);
+                if mapped && !self.futex_waiters.is_empty() {
+                    self.words_moved(task, old, new);
+                }
+                mapped
             }
             Some(false) => {
                 self.healing = Some(Copying::to_heal(task, address, new));
@@ -121,6 +133,9 @@ impl Kernel {
             Some(true) => {
                 memory::publish_text(new);
                 space.replace(table, address.untagged().0, leaf);
+                if let Some(lost) = marker.lost() {
+                    self.words_moved(task, lost, new);
+                }
                 true
             }
             Some(false) => {

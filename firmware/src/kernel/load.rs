@@ -40,12 +40,15 @@ impl Kernel {
             next_thread: slot,
             ..Task::EMPTY
         };
-        self.load(slot)?;
+        if let Err(error) = self.load(slot) {
+            self.empty(slot);
+            return Err(error);
+        }
         self.awaited += 1;
         Ok(slot)
     }
 
-    /// Loads the program of a slot, into fresh memory.
+    /// Loads the program of a slot, into fresh memory. Where that fails the slot is as it was, but for its threads.
     pub(super) fn load(&mut self, slot: u16) -> Result<(), &'static str> {
         self.reap_threads(slot);
         let mut list = FrameList::EMPTY;
@@ -67,7 +70,6 @@ impl Kernel {
             }
             Err(error) => {
                 self.frames.give_back(&mut list);
-                self.empty(slot);
                 Err(error)
             }
         }

@@ -32,10 +32,11 @@ mod signal;
 pub(crate) mod task;
 mod threads;
 mod trial;
+mod walks;
 
 use core::cell::Cell;
 
-use seawall_agent::engine::Unbooked;
+use seawall_agent::engine::{Snapshot, Unbooked};
 use seawall_agent::{FrameNumber, Journal, Ledger};
 use seawall_firmware::arguments::Arguments;
 use seawall_firmware::bundle::Bundle;
@@ -145,6 +146,10 @@ pub(crate) struct Kernel {
     walked: Cell<Walked>,
     /// Where a page that could not be had again was to come from or go to has met an abort.
     healing: Option<copies::Copying>,
+    /// What the barrier behind such a copy found; 0 for nothing.
+    healing_disr: u64,
+    /// A task whose tables could not be read in passing, and what was met, until that is judged.
+    met: Cell<Option<(u16, Snapshot)>>,
     /// The guest does not end before this tick.
     stay_until: u64,
 }
@@ -196,6 +201,8 @@ impl Guest {
             futex_waiters: SlotSet::EMPTY,
             walked: Cell::new((0, FrameNumber(0))),
             healing: None,
+            met: Cell::new(None),
+            healing_disr: 0,
             stay_until: 0,
         };
         Self {
@@ -275,10 +282,17 @@ impl Kernel {
         self.free.take_lowest().or_else(|| self.tasks.make(Task::EMPTY))
     }
 
-    /// Its end is not waited for any more, for it never comes.
-    fn forgo(&mut self, slot: u16) {
-        if !self.slot(slot).background {
+    /// A task that was to begin again does not: it has ended as it was ended, and whoever waits for that knows.
+    fn stay_ended(&mut self, slot: u16) {
+        let (background, waited_for, parent) = {
+            let task = self.slot(slot);
+            (task.background, task.waited_for, task.parent)
+        };
+        if !background {
             self.awaited = self.awaited.saturating_sub(1);
+        }
+        if waited_for {
+            self.wake(parent, slot);
         }
     }
 

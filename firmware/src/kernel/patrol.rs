@@ -6,6 +6,7 @@ use seawall_agent::{Cause, FrameNumber, IntermediateAddress, TaskId, VirtualAddr
 use seawall_firmware::frames::{FrameList, Holder};
 
 use super::console::Saying;
+use super::copies::Copying;
 use super::{Guest, Kernel};
 use crate::arch::{counter, guarded, registers, timer};
 
@@ -33,6 +34,8 @@ impl Guest {
     }
 
     fn answer(&mut self, frame: FrameNumber, failing: bool) {
+        // What is pending by now came of nothing that is done here.
+        self.synchronise();
         let entered = counter::now();
         self.kernel.entered = entered;
         self.kernel.aborts = self.kernel.aborts.wrapping_add(1);
@@ -45,6 +48,9 @@ impl Guest {
         let answered = engine::report(&report, &mut self.kernel, &mut self.ledger, &mut self.journal);
         if self.kernel.healing.is_some() {
             self.source_aborted();
+        }
+        if self.kernel.told_count != 0 {
+            self.note_told();
         }
         self.kernel.keep_saying(Saying {
             slot: 0,
@@ -60,8 +66,9 @@ impl Patrolled for Kernel {
         let Holder::Task(slot) = self.frames.holder(frame) else {
             return None;
         };
-        let address = self.slot(slot).space?.find(frame)?;
-        Some((TaskId(slot), address))
+        let address = self.slot(slot).space?.find(frame);
+        self.note_walk(slot);
+        Some((TaskId(slot), address?))
     }
 
     fn migrate(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) -> bool {
@@ -72,14 +79,26 @@ impl Patrolled for Kernel {
         let new = self.frames.take(Holder::Task(task.0), &mut list);
         self.slot_mut(task.0).frames = list;
         let Some(new) = new else { return false };
-        let copied = guarded::copy_page(new, frame);
-        // What the copy brought is its own, and it is dropped.
-        let pending = self.ras && registers::synchronise_errors() != 0;
-        if pending {
+        let copied = guarded::copy_frame(new, frame);
+        let disr = match self.ras {
+            true => registers::synchronise_errors(),
+            false => 0,
+        };
+        if disr != 0 {
             registers::clear_deferred();
         }
+        if !copied || disr != 0 {
+            // What the copy brought is judged as one of a copy of the task's memory, once the report is answered.
+            self.healing = Some(Copying::to_migrate(task, address, frame));
+            self.healing_disr = disr;
+            return false;
+        }
         // A frame that is not mapped stays in the task's list, and comes back with it.
-        copied && !pending && space.move_page(address, frame, new)
+        let moved = space.move_page(address, frame, new);
+        if moved {
+            self.words_moved(task.0, frame, new);
+        }
+        moved
     }
 
     fn withdraw(&mut self, task: TaskId, address: VirtualAddress, frame: FrameNumber) {

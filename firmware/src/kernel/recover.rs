@@ -101,14 +101,13 @@ impl Guest {
             }
             return lives && first.is_none();
         }
-        let (awaited, spent) = (self.kernel.awaited, self.kernel.slot(home).restarts);
-        // Its remedy was given once, and is not used up a second time.
+        let spent = self.kernel.slot(home).restarts;
+        // Its remedy was given once, is not used up by that for the record of the other, and is not given a second time.
         self.kernel.current = slot;
         self.kernel.slot_mut(home).restarts = restarts;
         self.border();
         self.kernel.current = 0;
         self.kernel.slot_mut(home).restarts = spent;
-        self.kernel.awaited = awaited;
         false
     }
 
@@ -177,6 +176,8 @@ impl Guest {
         (self.kernel.handling.esr, self.kernel.handling.far) = (taken.esr, taken.far);
         self.kernel.handling.disr = taken.disr;
         let mut judged = engine::judge(taken, &self.kernel, &ByRule);
+        // What was met once more to find out where it lies.
+        let _ = entry::take_guarded_abort();
         // A fault that is no error, such as the first write to a page, is not what a trial waits for.
         if judged.is_some() {
             self.kernel.stop_in_handler();
@@ -215,8 +216,9 @@ impl Guest {
         Some(())
     }
 
-    /// Does what was left to be done when a handler was told. First thing, whenever the kernel is entered for more than an
-    /// empty call: until then nobody else ran, and no frame was handed out.
+    /// Does what was left to be done when a handler was told. First thing behind the border, whenever the kernel is entered
+    /// for more than an empty call: until then nobody else ran, and no frame was handed out; and what comes of it is the
+    /// kernel's own.
     #[inline(always)]
     pub(super) fn book(&mut self) {
         if let Some(unbooked) = self.unbooked.take() {
@@ -313,7 +315,8 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
-        let Some((frame, walked)) = self.slot(task.0).space?.reach(address) else {
+        let space = self.slot(task.0).space;
+        let Some((frame, walked)) = space.and_then(|space| space.reach(address)) else {
             return self.copying_frame(task, address);
         };
         self.walked.set(walked);
@@ -389,20 +392,21 @@ impl engine::Kernel for Kernel {
 
     #[inline(always)]
     fn kill(&mut self, task: TaskId) {
-        self.end_task(task.0, TaskState::Killed, 1);
-        self.dead.insert(task.0);
+        if self.end_task(task.0, TaskState::Killed, 1) {
+            self.dead.insert(task.0);
+        }
     }
 
     #[inline(always)]
     fn isolate(&mut self, task: TaskId) {
-        self.charge(task);
-        self.end_task_seldom(task.0, TaskState::Isolated);
+        self.end_task_seldom(task.0, TaskState::Isolated, 1);
     }
 
     #[inline(always)]
     fn restart(&mut self, task: TaskId) {
-        self.charge(task);
-        self.end_task_seldom(task.0, TaskState::Killed);
+        if !self.end_task_seldom(task.0, TaskState::Killed, 1) {
+            return;
+        }
         let home = self.slot(task.0).home;
         self.dead.insert(home);
         self.again.insert(home);
@@ -452,8 +456,8 @@ impl Kernel {
 
     /// The same as [`Self::end_task`], for where it costs less to go there.
     #[inline(never)]
-    pub(super) fn end_task_seldom(&mut self, slot: u16, state: TaskState) {
-        self.end_task(slot, state, 0);
+    pub(super) fn end_task_seldom(&mut self, slot: u16, state: TaskState, charges: u32) -> bool {
+        self.end_task(slot, state, charges)
     }
 
     /// The same, for a task whose siblings go on.
@@ -464,25 +468,34 @@ impl Kernel {
 
     /// A task never runs again, nor do those that share its address space: their turns, their translations and whoever
     /// waits for them know at once. Their memory is given back later, by whom it is decided. So many errors more are charged
-    /// to the one, whose place is looked up but once for all of it.
+    /// to the one, whose place is looked up but once for all of it. False when it had ended before: then it is charged, and
+    /// nothing else changes, for an isolated task's memory can still be met by others.
     #[inline(always)]
-    fn end_task(&mut self, slot: u16, state: TaskState, charges: u32) {
-        if self.end_one(slot, state, charges) != slot {
-            self.end_siblings(slot, state);
+    fn end_task(&mut self, slot: u16, state: TaskState, charges: u32) -> bool {
+        match self.end_one(slot, state, charges) {
+            Some(next) => {
+                if next != slot {
+                    self.end_siblings(slot, state);
+                }
+                true
+            }
+            None => false,
         }
     }
 
-    /// One task of a process ends; the next one of the process.
+    /// One task of a process ends; the next one of the process. `None` when it had ended before.
     #[inline(always)]
-    fn end_one(&mut self, slot: u16, state: TaskState, charges: u32) -> u16 {
+    fn end_one(&mut self, slot: u16, state: TaskState, charges: u32) -> Option<u16> {
         self.ready.remove(slot);
         let (nothing, current) = (self.nothing, self.current);
         let task = self.tasks.slot_mut(slot);
-        if let State::Sleeping(_) = task.state {
-            self.sleeping.remove(slot);
+        task.charged = task.charged.wrapping_add(charges);
+        match task.state {
+            State::Ended(_) => return None,
+            State::Sleeping(_) => self.sleeping.remove(slot),
+            State::Empty | State::Ready | State::Waiting(_) => {}
         }
         task.state = State::Ended(state);
-        task.charged = task.charged.wrapping_add(charges);
         if let Some(space) = task.space {
             space.end(nothing);
         }
@@ -499,12 +512,12 @@ impl Kernel {
             let parent = task.parent;
             self.wake(parent, slot);
         }
-        next
+        Some(next)
     }
 
     /// Whoever waits for an end asks again: its call is repeated, and finds the end.
     #[inline(never)]
-    fn wake(&mut self, slot: u16, ended: u16) {
+    pub(super) fn wake(&mut self, slot: u16, ended: u16) {
         let waiting = self.slot_mut(slot);
         // It may itself have ended by now.
         if waiting.state == State::Waiting(ended) {

@@ -11,6 +11,7 @@ const PATIENCE_SECONDS: u64 = 5;
 impl Guest {
     /// The timer's interrupt: the turn is over, and there is time for what was put off.
     pub(crate) fn interrupt(&mut self) -> *mut Frame {
+        self.book();
         if entry::take_interrupt(&mut self.kernel.gic).is_some() {
             self.put_off_no_longer();
         }
@@ -76,13 +77,14 @@ impl Guest {
         self.kernel.wake_from_poison();
         self.kernel.give_back_dead();
         self.patrol();
+        self.judge_walks();
         self.kernel.frames.take_out_retired();
         while let Some(slot) = self.kernel.again.take_lowest() {
             match self.kernel.load(slot) {
                 Ok(()) => self.note_start(slot),
                 Err(error) => {
                     log::error!("task {slot} cannot be started again: {error}");
-                    self.kernel.forgo(slot);
+                    self.kernel.stay_ended(slot);
                 }
             }
         }

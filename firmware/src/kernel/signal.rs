@@ -18,10 +18,11 @@ use seawall_agent::engine::{GRANULE, Handler, Notice};
 use seawall_agent::{Severity, TaskId, VirtualAddress};
 use seawall_firmware::calls::FAILED;
 
+use super::copies::Copying;
 use super::task::Task;
 use super::{Guest, Kernel};
 use crate::arch::frame::Frame;
-use crate::arch::{entry, guarded, registers, space};
+use crate::arch::{guarded, registers, space};
 
 /// What a task has said about its handler, and how far it is with it.
 #[derive(Clone, Copy, Debug)]
@@ -183,9 +184,8 @@ impl Kernel {
             return FAILED;
         };
         if !guarded::clear(new) {
-            // It is poisoned itself: out of use, and the task may ask again.
-            let _ = entry::take_guarded_abort();
-            self.frames.retire(new);
+            // It is poisoned itself, which is judged when the call ends; the task may ask again.
+            self.healing = Some(Copying::to_heal(slot, address, new));
             return FAILED;
         }
         match space.make_good(address, space::page(new, seawall_firmware::elf::Access::Write)) {

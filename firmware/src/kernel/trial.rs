@@ -117,7 +117,6 @@ impl Guest {
 
     /// An interrupt, before its border is synchronised.
     pub(crate) fn before_interrupts_border(&mut self) {
-        self.book();
         if let Stop::Interrupt(number) = self.kernel.stop {
             self.kernel.stop = Stop::Nowhere;
             self.kernel.announce(Window::Border, number, 0);
@@ -163,6 +162,7 @@ impl Kernel {
             .slot(slot)
             .space
             .and_then(|space| space.frame_at(VirtualAddress(address)));
+        self.note_walk(slot);
         registers::forget_all();
         self.announce_for(
             slot,

@@ -8,7 +8,8 @@ use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use seawall_firmware::calls::{
-    FAILED, HANDLE, INSPECT, MEASURE, NOTHING, REPLACE, RETURN, SPAWN, STACK_PAGES, STACK_TOP, WAIT, YIELD,
+    FAILED, HANDLE, INSPECT, MEASURE, NOTHING, REPLACE, RETURN, SLEEP, SPAWN, STACK_PAGES, STACK_TOP, WAIT,
+    YIELD,
 };
 
 use crate::{CONSTANT, TARGET, TARGET_TEXT, What, call, checkpoint, own};
@@ -45,6 +46,8 @@ pub fn all() -> [Option<u64>; FIGURES.len()] {
     FIGURES.map(|(_, round)| {
         let mut most = 0;
         for _ in 0..TIMES {
+            // Who sleeps wakes as a turn begins, and no other begins before the round is over.
+            call(SLEEP, 1, 0, 0);
             most = most.max(round()?);
         }
         Some(most)

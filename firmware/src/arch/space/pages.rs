@@ -115,11 +115,7 @@ impl Space {
         if next(place.descriptor) != frame {
             return;
         }
-        let writable = match place.descriptor & tables::READ_ONLY {
-            0 => tables::WRITABLE,
-            _ => place.descriptor & tables::WRITABLE,
-        };
-        place.set(tables::LOST | writable | frame.address().0);
+        place.set(Leaf(place.descriptor).marker().0);
         registers::forget_page(self.asid, place.address);
     }
 

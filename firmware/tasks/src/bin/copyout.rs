@@ -11,8 +11,8 @@ seawall_tasks::touch!(TARGET: Page::zeroed(), |page| {
         40 => load(page + 0x100) == u64::from_le_bytes(*b"copyout\0"),
         MEMORY_ERROR => {
             write("copyout: the call failed, and I go on\n");
-            // The page is gone: it is not met twice.
-            call(READ, page + 0x100, 40, 0) > 40
+            // The page is gone: it is not met twice, and the error is the same.
+            call(READ, page + 0x100, 40, 0) == MEMORY_ERROR
         }
         _ => false,
     }
