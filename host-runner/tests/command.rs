@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use seawall_host_runner::saved;
+
 fn seawall(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     in_folder(folder.path(), arguments)
@@ -301,6 +303,63 @@ fn a_file_that_cannot_be_restored_is_two_and_says_why() {
     }
     let both = in_folder(folder.path(), &["run", "=load", "--restore", "cut"]);
     assert_eq!(code(&both), 2);
+}
+
+#[test]
+fn the_backend_qemu_neither_saves_nor_restores() {
+    let folder = tempfile::tempdir().unwrap();
+    let (machine, board) = (
+        saved::Machine {
+            memory_base: 0x4000_0000,
+            memory_bytes: 2 << 20,
+            ipa_bits: 40,
+            interrupts: 64,
+            used: 0,
+            linux: String::new(),
+        },
+        saved::Board {
+            counts: Vec::new(),
+            journal_address: 0,
+            journal: None,
+            uart: [0; 6],
+            console: Vec::new(),
+            pages: Vec::new(),
+            reports: Vec::new(),
+            lives: saved::Lives::default(),
+        },
+    );
+    let text = include_str!("../scenarios/load.toml");
+    let vm = saved::Saved {
+        scenario: saved::ScenarioId::of("load", text),
+        machine,
+        cpu: saved::Cpu {
+            midr: 0,
+            revidr: 0,
+            aidr: 0,
+        },
+        layout: saved::Layout::default(),
+        memory: Vec::new(),
+        registers: Vec::new(),
+        gic: Vec::new(),
+        vcpu: saved::Vcpu {
+            mp_state: 0,
+            serror_pending: false,
+            serror_has_esr: false,
+            serror_esr: 0,
+        },
+        board,
+        transcript: Vec::new(),
+        events_lost: 0,
+    };
+    fs::write(folder.path().join("vm"), saved::encode(&vm).unwrap()).unwrap();
+    for arguments in [
+        ["--restore", "vm", "--backend", "qemu"].as_slice(),
+        &["=save-hole", "--save", "new", "--backend", "qemu"],
+    ] {
+        let output = in_folder(folder.path(), &[&["run"], arguments].concat());
+        assert_eq!((code(&output), out(&output).as_ref()), (2, ""), "{arguments:?}");
+        assert!(err(&output).contains("is for KVM"), "{}", err(&output));
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &RunArguments, scenarios: Vec<Scenario>, output: &m
         eprintln!("error: --compare is for the backend qemu: its machine runs Linux in the guest's place");
         return Some(Exit::Usage);
     }
-    let choice = match choose::choose(BackendName::Qemu, &arguments.place) {
+    let choice = match choose::choose(BackendName::Qemu, false, &arguments.place) {
         Ok(choice) => choice,
         Err(Unchosen::Environment(missing)) => {
             for (backend, missing) in &missing {

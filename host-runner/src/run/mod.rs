@@ -135,7 +135,15 @@ pub fn run(arguments: &RunArguments) -> Exit {
         let failed = compare::run(arguments, scenarios, &mut output);
         return failed.unwrap_or_else(|| output.finish());
     }
-    let choice = match choose::choose(arguments.backend, &arguments.place) {
+    let needs_kvm = needs_kvm(arguments);
+    if arguments.backend == BackendName::Qemu
+        && let Some(wanted) = needs_kvm
+    {
+        return complain::about_usage(&format!(
+            "{wanted} is for KVM: use --backend kvm or --backend lab"
+        ));
+    }
+    let choice = match choose::choose(arguments.backend, needs_kvm.is_some(), &arguments.place) {
         Ok(choice) => choice,
         Err(Unchosen::Environment(missing)) => {
             for (backend, missing) in &missing {
@@ -156,9 +164,6 @@ pub fn run(arguments: &RunArguments) -> Exit {
             return Exit::Usage;
         }
     };
-    if arguments.save.is_some() && choice.name == "qemu" {
-        return complain::about_usage(&"--save is for KVM: use --backend kvm or --backend lab");
-    }
     for unavailable in &choice.not {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
@@ -173,6 +178,17 @@ pub fn run(arguments: &RunArguments) -> Exit {
         Backend::Lab(lab) => inside::run(lab, started, &scenarios, &keep, &mut output),
     }
     output.finish()
+}
+
+/// The option that the backend qemu cannot do: it would run another guest, and say that this one is well.
+fn needs_kvm(arguments: &RunArguments) -> Option<&'static str> {
+    let options = [
+        ("--save", arguments.save.is_some()),
+        ("--restore", arguments.restore.is_some()),
+    ];
+    options
+        .into_iter()
+        .find_map(|(option, is_asked)| is_asked.then_some(option))
 }
 
 /// A seed, in decimal or with 0x; a scenario's file has room for 63 bits.
