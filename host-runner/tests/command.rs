@@ -373,6 +373,7 @@ fn what_cannot_be_saved_is_two_and_says_why() {
         ),
         (&["run", "=load", "--save", "vm"], "`load` has no step that saves"),
         (&["run", "=save-hole", "--save", "letter"], "say --overwrite"),
+        (&["run", "=save-hole", "--save", "none/vm"], "none/vm: "),
         (&["run", "=save-hole", "--overwrite"], "--save"),
     ] {
         let output = in_folder(folder.path(), arguments);

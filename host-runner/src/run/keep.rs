@@ -70,7 +70,7 @@ pub(super) fn can_save(
             "`{name}` has no step that saves (route = \"save\"), and there is no --budget to overdraw"
         ));
     }
-    file::may_write(to, overwrite).map_err(|error| error.to_string())
+    file::can_write(to, overwrite).map_err(|error| error.to_string())
 }
 
 /// How often a scenario saves, or leaves its host.

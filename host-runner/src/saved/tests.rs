@@ -313,7 +313,13 @@ fn a_file_is_written_whole_for_its_owner_and_over_nothing_else() {
         file::write(folder.path(), &bytes, true),
         Err(file::FileError::InTheWay(_))
     ));
+    file::can_write(&folder.path().join("new"), false).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let nowhere = folder.path().join("none/vm.seawall");
+    assert!(matches!(
+        file::can_write(&nowhere, false),
+        Err(file::FileError::Io(..))
+    ));
     assert!(matches!(
         file::write(&nowhere, &bytes, false),
         Err(file::FileError::Io(..))
