@@ -52,8 +52,8 @@ pub struct RunArguments {
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
     #[arg(long, value_name = "FILE", conflicts_with = "filters")]
     pub restore: Option<PathBuf>,
-    /// Draw errors from this seed, in place of the scenario's own
-    #[arg(long, value_name = "N", conflicts_with_all = ["restore", "compare"], value_parser = seed)]
+    /// Draw errors from this seed, in place of the scenario's own; a VM that was saved under one is restored under it
+    #[arg(long, value_name = "N", conflicts_with = "compare", value_parser = seed)]
     pub seed: Option<u64>,
     /// Save the VM and end with code 5 when it meets more than this on this host: pages=N,aborts=N/60s
     #[arg(long, value_name = "BUDGET", requires = "save")]
