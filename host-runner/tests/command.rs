@@ -382,3 +382,15 @@ fn what_cannot_be_saved_is_two_and_says_why() {
     }
     assert_eq!(fs::read(folder.path().join("letter")).unwrap(), b"dear all");
 }
+
+#[test]
+fn a_reader_of_standard_error_that_has_gone_ends_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["run", "=none-of-that-name"])
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}

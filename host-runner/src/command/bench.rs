@@ -110,13 +110,13 @@ fn evidence(place: &PlaceArguments, guest: &Guest) -> Result<Evidence, Missing> 
     let run = run(place, guest)?;
     let evidence = Evidence::gather(&run);
     if evidence.ends != [seawall_replay::port::End::Done] || evidence.measures.is_empty() {
-        eprintln!(
+        say!(
             "seawall: the guest did not report every figure; the run ended as {:?}",
             run.end
         );
         escape::lines(&run.console)
             .iter()
-            .for_each(|line| eprintln!("guest: {line}"));
+            .for_each(|line| say!("guest: {line}"));
     }
     Ok(evidence)
 }

@@ -129,7 +129,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::SandboxProbe { probe } => match probe.run() {
             Ok(()) => Exit::Pass,
             Err(error) => {
-                eprintln!("seawall: {error}");
+                say!("seawall: {error}");
                 Exit::Environment
             }
         },

@@ -47,7 +47,7 @@ pub(super) fn evacuated(
         && output.counts().evacuated > 0
         && let Err(reason) = tell(command, evacuation, file)
     {
-        eprintln!("seawall: --on-evacuate: {reason}");
+        say!("seawall: --on-evacuate: {reason}");
     }
 }
 
@@ -243,7 +243,7 @@ fn relay(
                 output.event(Event::Verdict(verdict));
             }
             Ok(event) => output.event(event),
-            Err(_) => eprintln!("seawall: {}", escape::text(line.trim_end())),
+            Err(_) => say!("seawall: {}", escape::text(line.trim_end())),
         }
     }
 }

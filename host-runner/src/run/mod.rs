@@ -160,14 +160,14 @@ pub fn run(arguments: &RunArguments) -> Exit {
     let choice = match unprivileged(choice, arguments.unprivileged) {
         Ok(choice) => choice,
         Err(backend) => {
-            eprintln!("error: --unprivileged is for the lab: under {backend} it is you who runs the guest");
+            say!("error: --unprivileged is for the lab: under {backend} it is you who runs the guest");
             return Exit::Usage;
         }
     };
     for unavailable in &choice.not {
-        eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
+        say!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
-    eprintln!("seawall: on {}: {}", choice.name, choice.why);
+    say!("seawall: on {}: {}", choice.name, choice.why);
     let scenarios = leave_out(scenarios, choice.name, !filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
@@ -245,7 +245,7 @@ fn leave_out(scenarios: Vec<Scenario>, backend: &str, by_name: bool) -> Vec<Scen
     }
     if !others.is_empty() {
         let count = others.len();
-        eprintln!(
+        say!(
             "seawall: {count} scenarios are not for {backend}, and left out: `seawall list` says for what each is"
         );
     }
