@@ -384,6 +384,25 @@ fn what_cannot_be_saved_is_two_and_says_why() {
 }
 
 #[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["run", "=load", "--backend", "qemu"])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PATH", folder.path())
+        .env("SEAWALL_KERNEL", "")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 3, "{}", err(&output));
+    assert!(
+        err(&output).contains("missing for backend qemu"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
 fn a_reader_of_standard_error_that_has_gone_ends_nothing() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
