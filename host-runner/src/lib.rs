@@ -10,6 +10,7 @@ mod say;
 
 pub mod backend;
 pub mod budget;
+mod child;
 pub mod command;
 pub mod doctor;
 pub mod escape;
