@@ -365,3 +365,32 @@ fn every_route_and_window_has_words_of_its_own() {
         assert_eq!(usual, window == Window::Checkpoint, "{window:?}");
     }
 }
+
+#[test]
+fn whatever_a_scenario_or_a_lab_is_called_no_control_character_is_written() {
+    let mut story = Story::load();
+    story.scenario.name = "a#\x1b[2Jb".into();
+    let mut events = vec![Event::ScenarioStarted(crate::events::ScenarioStarted {
+        scenario: story.scenario.name.clone(),
+        title: "t\x1b]0;x\x07\u{9b}31m\u{202e}".into(),
+        linux: Some("It\nwould panic.".into()),
+    })];
+    events.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));
+    events.push(Event::Skipped(Skipped {
+        scenario: "c\r#".into(),
+        reason: "one\ntwo".into(),
+        fix: "\x1bc".into(),
+    }));
+    for format in [Format::Text, Format::Ktap] {
+        let text = of_events(format, &events);
+        let controls = text.chars().filter(|one| one.is_control() && *one != '\n');
+        assert_eq!(controls.count(), 0, "{text}");
+        assert!(text.contains("\\u{1b}[2Jb") && text.contains("one two"), "{text}");
+    }
+    let ktap = of_events(Format::Ktap, &events);
+    assert!(ktap.contains("ok 1 ano.\\u{1b}[2Jb\n"), "{ktap}");
+    assert!(
+        ktap.contains("ok 2 c\\rno. # SKIP one two (\\u{1b}c)\n"),
+        "{ktap}"
+    );
+}
