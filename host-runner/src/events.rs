@@ -19,6 +19,7 @@
 //! | `held` | what the runner itself held before and after, where the guest ran in it |
 //! | `compared` | with `--compare`, before the verdict: what Linux made of the same |
 //! | `console` | each line of the guest's console |
+//! | `evacuation` | before the verdict `evacuated`: the VM has met more than its budget allows on this host |
 //! | `saved` | before the verdict `saved`: the VM is in a file, and nothing was judged |
 //! | `verdict` or `skipped` | once for each scenario |
 //! | `measure`, `curve` | `seawall bench` alone |
@@ -187,7 +188,7 @@ pub struct Trigger {
     pub slot: u16,
     /// The checkpoint's number.
     pub checkpoint: u16,
-    /// `checkpoint`, `border`, `kernel` or `user`.
+    /// `checkpoint`, `border`, `kernel`, `user`, `masked`, `start`, `copy` or `handler`.
     pub window: Option<String>,
     /// The page that was announced.
     pub page: Option<String>,
@@ -201,9 +202,9 @@ pub struct Injected {
     /// The scenario.
     pub scenario: String,
     /// The word that scenarios have for it: `hole`, `serror`, `registers`, `uffd`, `hwpoison`,
-    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`, `mend`, `save`.
+    /// `hwpoison-early`, `bus-objerr`, `bus-objerr-bare`, `read-only`, `mend`, `patrol`, `self`, `sea-exit`, `save`.
     pub route: String,
-    /// ISS of the SError, ESR of what was entered by registers; `null` for what is done to a page, and where the replayer's default was
+    /// ISS of the SError, ESR of what was entered by registers, ESR_EL2 of what the host took; `null` for what is done to a page, and where the replayer's default was
     /// used.
     pub syndrome: Option<String>,
     /// How many equal ones in a row.

@@ -1,8 +1,16 @@
 //! The command `seawall`: runs scenarios against a guest, explains syndromes, and reports.
-#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)
+)]
+
+// First: its macro is for all that follow.
+#[macro_use]
+mod say;
 
 pub mod backend;
 pub mod budget;
+mod child;
 pub mod command;
 pub mod doctor;
 pub mod escape;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use seawall_host_runner::saved;
+
 fn seawall(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     in_folder(folder.path(), arguments)
@@ -304,6 +306,63 @@ fn a_file_that_cannot_be_restored_is_two_and_says_why() {
 }
 
 #[test]
+fn the_backend_qemu_neither_saves_nor_restores() {
+    let folder = tempfile::tempdir().unwrap();
+    let (machine, board) = (
+        saved::Machine {
+            memory_base: 0x4000_0000,
+            memory_bytes: 2 << 20,
+            ipa_bits: 40,
+            interrupts: 64,
+            used: 0,
+            linux: String::new(),
+        },
+        saved::Board {
+            counts: Vec::new(),
+            journal_address: 0,
+            journal: None,
+            uart: [0; 6],
+            console: Vec::new(),
+            pages: Vec::new(),
+            reports: Vec::new(),
+            lives: saved::Lives::default(),
+        },
+    );
+    let text = include_str!("../scenarios/load.toml");
+    let vm = saved::Saved {
+        scenario: saved::ScenarioId::of("load", text),
+        machine,
+        cpu: saved::Cpu {
+            midr: 0,
+            revidr: 0,
+            aidr: 0,
+        },
+        layout: saved::Layout::default(),
+        memory: Vec::new(),
+        registers: Vec::new(),
+        gic: Vec::new(),
+        vcpu: saved::Vcpu {
+            mp_state: 0,
+            serror_pending: false,
+            serror_has_esr: false,
+            serror_esr: 0,
+        },
+        board,
+        transcript: Vec::new(),
+        events_lost: 0,
+    };
+    fs::write(folder.path().join("vm"), saved::encode(&vm).unwrap()).unwrap();
+    for arguments in [
+        ["--restore", "vm", "--backend", "qemu"].as_slice(),
+        &["=save-hole", "--save", "new", "--backend", "qemu"],
+    ] {
+        let output = in_folder(folder.path(), &[&["run"], arguments].concat());
+        assert_eq!((code(&output), out(&output).as_ref()), (2, ""), "{arguments:?}");
+        assert!(err(&output).contains("is for KVM"), "{}", err(&output));
+    }
+}
+
+#[test]
 fn what_cannot_be_saved_is_two_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("letter"), "dear all").unwrap();
@@ -314,6 +373,7 @@ fn what_cannot_be_saved_is_two_and_says_why() {
         ),
         (&["run", "=load", "--save", "vm"], "`load` has no step that saves"),
         (&["run", "=save-hole", "--save", "letter"], "say --overwrite"),
+        (&["run", "=save-hole", "--save", "none/vm"], "none/vm: "),
         (&["run", "=save-hole", "--overwrite"], "--save"),
     ] {
         let output = in_folder(folder.path(), arguments);
@@ -321,4 +381,35 @@ fn what_cannot_be_saved_is_two_and_says_why() {
         assert!(err(&output).contains(why), "{}", err(&output));
     }
     assert_eq!(fs::read(folder.path().join("letter")).unwrap(), b"dear all");
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["run", "=load", "--backend", "qemu"])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PATH", folder.path())
+        .env("SEAWALL_KERNEL", "")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 3, "{}", err(&output));
+    assert!(
+        err(&output).contains("missing for backend qemu"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_reader_of_standard_error_that_has_gone_ends_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["run", "=none-of-that-name"])
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
 }

@@ -305,3 +305,64 @@ fn a_vm_over_its_budget_is_saved_is_told_of_once_and_goes_on_without_its_bad_pag
     assert!(said.contains("more than 2 aborts within 60 s"), "{said}");
     assert_eq!(restored(&saved::file::read(&path).unwrap()).0, 0);
 }
+
+/// The guest begins again twice; its budget is overdrawn in the second life, with the first abort in the first.
+const TWO_LIVES: &str = r#"
+title = "What the first life recorded is judged, although the second is lived on two hosts"
+teaches = "The journals of lives before a reboot are saved."
+cites = ["Arm DEN 0022 (PSCI), SYSTEM_RESET"]
+backends = ["kvm"]
+[guest]
+tasks = ["reboot", "bystander", "bystander"]
+[budget]
+pages = 1
+[[inject]]
+any = true
+checkpoint = 1
+route = "hole"
+times = 2
+[expect]
+end = "done"
+reboots = 2
+evacuations = 1
+[[expect.abort]]
+task = "load"
+times = 2
+cause = "synchronous"
+from = "el0"
+esr = 0x92000010
+far = 0x50000040
+severity = "recoverable"
+decision = "kill"
+frame = "announced"
+[expect.tasks]
+reboot = "exited"
+load = "exited"
+"#;
+
+#[test]
+fn what_a_life_before_a_reboot_recorded_goes_on_with_the_vm_in_the_lab() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, path) = (
+        folder.path().join("two-lives.toml"),
+        folder.path().join("vm.seawall"),
+    );
+    fs::write(&scenario, TWO_LIVES).unwrap();
+    let scenario = ["--scenarios", scenario.to_str().unwrap()];
+    let run = |more: [&str; 2]| {
+        let output = seawall(&[scenario, more].concat(), None);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, said) = run(["--save", path.to_str().unwrap()]);
+    assert_eq!(code, Some(5), "{said}");
+    let saved = saved::file::read(&path).unwrap();
+    assert_eq!(saved.board.lives.journals.len(), 1);
+    let (code, said) = run(["--restore", path.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let mut without = saved;
+    without.board.lives = saved::Lives::default();
+    fs::write(&path, saved::encode(&without).unwrap()).unwrap();
+    let (code, said) = run(["--restore", path.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(r#""check":"aborts""#), "{said}");
+}

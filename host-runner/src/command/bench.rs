@@ -58,10 +58,6 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
         }
     };
     let figures: Vec<(Option<u64>, u64)> = events.iter().flat_map(figures_of).collect();
-    let over = figures
-        .iter()
-        .any(|(value, most)| value.is_some_and(|value| value > *most));
-    let nothing = figures.iter().all(|(value, _)| value.is_none());
     let format = match arguments.format {
         BenchFormat::Text => Format::Text,
         BenchFormat::Ndjson => Format::Ndjson,
@@ -72,9 +68,20 @@ pub(super) fn bench(arguments: &BenchArguments) -> Exit {
         .iter()
         .try_for_each(|event| renderer.event(event, &mut out));
     match complain::about_writing(written) {
-        Exit::Pass if over => Exit::Fail,
-        Exit::Pass if nothing => Exit::Skipped,
+        Exit::Pass => exit(&figures),
         exit => exit,
+    }
+}
+
+/// Where nothing counts instructions, nothing could be measured; where something does, each figure can be.
+fn exit(figures: &[(Option<u64>, u64)]) -> Exit {
+    let is_within = |(value, most): &(Option<u64>, u64)| value.is_some_and(|value| value <= *most);
+    if figures.iter().all(|(value, _)| value.is_none()) {
+        Exit::Skipped
+    } else if figures.iter().all(is_within) {
+        Exit::Pass
+    } else {
+        Exit::Fail
     }
 }
 
@@ -110,13 +117,13 @@ fn evidence(place: &PlaceArguments, guest: &Guest) -> Result<Evidence, Missing> 
     let run = run(place, guest)?;
     let evidence = Evidence::gather(&run);
     if evidence.ends != [seawall_replay::port::End::Done] || evidence.measures.is_empty() {
-        eprintln!(
+        say!(
             "seawall: the guest did not report every figure; the run ended as {:?}",
             run.end
         );
         escape::lines(&run.console)
             .iter()
-            .for_each(|line| eprintln!("guest: {line}"));
+            .for_each(|line| say!("guest: {line}"));
     }
     Ok(evidence)
 }
@@ -213,7 +220,15 @@ fn along(curve: &Curve, row: &Row, evidence: &Evidence) -> events::Curve {
 
 #[cfg(test)]
 mod tests {
-    use super::{CURVES, Evidence, ROWS, along, measures};
+    use super::{CURVES, Evidence, Exit, ROWS, along, exit, measures};
+
+    #[test]
+    fn a_figure_that_is_missing_beside_others_is_a_failure() {
+        assert_eq!(exit(&[(Some(60), 60), (Some(1), 2)]), Exit::Pass);
+        assert_eq!(exit(&[(Some(61), 60), (Some(1), 2)]), Exit::Fail);
+        assert_eq!(exit(&[(Some(60), 60), (None, 2)]), Exit::Fail);
+        assert_eq!(exit(&[(None, 60), (None, 2)]), Exit::Skipped);
+    }
 
     #[test]
     fn the_dearest_round_counts_and_zero_is_not_measured() {

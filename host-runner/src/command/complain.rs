@@ -17,30 +17,30 @@ pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
                 ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
                 chosen => chosen != ColorChoice::Never,
             };
-            eprint!("{}", bad.render(colour));
+            crate::say::text(&bad.render(colour));
         }
         LibraryError::Unreadable { .. }
         | LibraryError::Empty(_)
         | LibraryError::Twice { .. }
-        | LibraryError::NoMatch { .. } => eprintln!("error: {error}"),
+        | LibraryError::NoMatch { .. } => say!("error: {error}"),
     }
     Exit::Usage
 }
 
 /// What was asked for cannot be done.
 pub fn about_usage(reason: &dyn std::fmt::Display) -> Exit {
-    eprintln!("error: {}", escape::text(&reason.to_string()));
+    say!("error: {}", escape::text(&reason.to_string()));
     Exit::Usage
 }
 
 /// Something that the host lacks.
 pub fn about_missing(backend: &str, missing: &Missing) {
-    eprintln!(
+    say!(
         "error: missing for backend {backend}: {}",
         escape::text(&missing.what)
     );
     if !missing.fix.is_empty() {
-        eprintln!("  fix: {}", escape::text(&missing.fix));
+        say!("  fix: {}", escape::text(&missing.fix));
     }
 }
 
@@ -50,7 +50,7 @@ pub fn about_writing(written: io::Result<()>) -> Exit {
         Ok(()) => Exit::Pass,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Pass,
         Err(error) => {
-            eprintln!("error: cannot write: {error}");
+            say!("error: cannot write: {error}");
             Exit::Environment
         }
     }

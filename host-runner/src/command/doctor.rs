@@ -43,7 +43,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Exit {
         BackendName::Lab => {
             let place = &arguments.place;
             let rows = Lab::find(&place.folder(), place.kernel.as_deref()).and_then(|lab| {
-                eprintln!("seawall: the lab boots {}", lab.kernel.display());
+                say!("seawall: the lab boots {}", lab.kernel.display());
                 doctor::inside::look(&Lab {
                     image: place.image.clone().unwrap_or_else(|| lab.image.clone()),
                     ..lab

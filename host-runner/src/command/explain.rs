@@ -78,13 +78,13 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
     let value = match parse(&arguments.value) {
         Ok(Parsed { value, note }) => {
             if let Some(note) = note {
-                eprintln!("seawall: {note}");
+                say!("seawall: {note}");
             }
             value
         }
         Err(reason) => {
-            eprintln!("error: {reason}");
-            eprintln!("  a value is hexadecimal, up to 16 digits: 0xbe001811, be001811, 0x9200_0010");
+            say!("error: {reason}");
+            say!("  a value is hexadecimal, up to 16 digits: 0xbe001811, be001811, 0x9200_0010");
             return Exit::Usage;
         }
     };

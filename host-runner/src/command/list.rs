@@ -9,6 +9,7 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use super::{ColourChoice, Exit, complain};
+use crate::escape;
 use crate::scenario::{Scenario, library};
 
 /// What `seawall list` can be told.
@@ -122,13 +123,13 @@ fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
         let tags = if scenario.tags.is_empty() {
             String::new()
         } else {
-            format!("  [{}]", scenario.tags.join(", "))
+            format!("  [{}]", escape::text(&scenario.tags.join(", ")))
         };
         writeln!(
             out,
             "{:<width$}  {}{}{}{}",
-            scenario.name.bold(),
-            scenario.title,
+            escape::text(&scenario.name).bold(),
+            escape::text(&scenario.title),
             routes.dimmed(),
             linux.dimmed(),
             tags.dimmed()

@@ -6,10 +6,12 @@ mod doctor;
 pub mod explain;
 mod list;
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::events::Totals;
 use crate::run::{self, RunArguments};
@@ -109,9 +111,20 @@ enum Command {
     },
 }
 
+/// The command line. A variable that is empty counts as one that is not set.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let unset = |arg: clap::Arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    };
+    let command = Cli::command().mut_subcommands(|command| command.mut_args(unset));
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
 /// Runs the command line.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Clap's own code for usage is 2 as well; help and version are 0. A closed pipe is nobody's error.
@@ -129,7 +142,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::SandboxProbe { probe } => match probe.run() {
             Ok(()) => Exit::Pass,
             Err(error) => {
-                eprintln!("seawall: {error}");
+                say!("seawall: {error}");
                 Exit::Environment
             }
         },

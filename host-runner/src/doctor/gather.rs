@@ -23,7 +23,7 @@ pub fn gather(place: &PlaceArguments) -> Host {
     Host {
         architecture: env::consts::ARCH.to_owned(),
         release: line("/proc/sys/kernel/osrelease"),
-        page_size: fs::read("/proc/self/auxv").ok().and_then(|auxv| page_size(&auxv)),
+        page_size: host_page_size(),
         kvm: if device == Device::Opens { ask() } else { None },
         device,
         memory_failure: memory_failure(),
@@ -79,6 +79,11 @@ fn line(path: &str) -> Option<String> {
 
 fn flag(path: &str) -> Option<bool> {
     line(path).map(|text| text != "0")
+}
+
+/// Bytes of a page of this host.
+pub(crate) fn host_page_size() -> Option<u64> {
+    page_size(&fs::read("/proc/self/auxv").ok()?)
 }
 
 /// [Linux `include/uapi/linux/auxvec.h`] pairs of words; AT_PAGESZ is 6.

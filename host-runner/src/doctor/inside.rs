@@ -48,9 +48,9 @@ fn follow(
     let end = session(&mut |line| match line {
         Line::Out(text) => match serde_json::from_str(text) {
             Ok(row) => rows.push(from_inside(row)),
-            Err(_) => eprintln!("lab: {}", escape::text(text)),
+            Err(_) => say!("lab: {}", escape::text(text)),
         },
-        Line::Err(text) => eprintln!("lab: {}", escape::text(text)),
+        Line::Err(text) => say!("lab: {}", escape::text(text)),
         Line::Kernel(_) | Line::File(_) => {}
     })?;
     let what = match end {

@@ -30,6 +30,8 @@ mod rows;
 pub mod text;
 
 pub use gather::gather;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+pub(crate) use gather::host_page_size;
 pub use judge::{Scope, judge};
 pub use rows::{Route, Row, Rows, Started, can_run};
 

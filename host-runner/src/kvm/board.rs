@@ -17,13 +17,14 @@ use super::table::{Table, pages_of};
 use super::uapi::ArmSea;
 use crate::backend::Limits;
 use crate::budget::Account;
+use crate::saved::Lives;
 
 /// Where the PL011 is.
 pub(crate) const UART: u64 = 0x0900_0000;
 /// Where the replay port is.
 pub(crate) const PORT: u64 = 0x0b00_0000;
 /// Bytes of journal that are copied at most.
-pub(crate) const JOURNAL_LIMIT: u64 = 64 << 20;
+pub(crate) const JOURNAL_LIMIT: u64 = Lives::LONGEST_JOURNAL;
 
 /// What KVM pends when it is left to itself: IDS = 1 [Linux `arch/arm64/kvm/inject_fault.c`].
 const DEFAULT_SYNDROME: u64 = 1 << 24;

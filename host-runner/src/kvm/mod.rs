@@ -6,7 +6,7 @@
 //! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `own` (memory read past poison),
 //! `thread` (what runs it), `vcpu` (how it is answered), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
 //! says for it), `give` (what the vCPU is given), `read_back` (whether KVM has it), `kick` (what gets the vCPU out of the
-//! guest), `later` (an SError that waits for that), `unusual` (what few scenarios ask for), `poison` (what poisons host
+//! guest), `later` (an SError that waits for that), `unusual` (what few scenarios ask for), `page` (whether it can cut single pages), `poison` (what poisons host
 //! memory), `sigbus` (what the host then says), `state` (all of it saved, and made again), `usage` (what this process
 //! holds).
 
@@ -19,6 +19,8 @@ pub(crate) mod board;
 mod events;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod own;
+#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
+mod page;
 #[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
@@ -130,8 +132,10 @@ impl Backend for Kvm {
             wall: begin.elapsed(),
             usage: None,
         };
+        let coarse = page::missing();
         for step in request.plan.steps() {
             let missing = match step.injection {
+                injection if coarse.is_some() && page::is_cut_by(injection) => coarse.clone(),
                 Injection::SError { syndrome: Some(_) }
                 | Injection::SErrorLater {
                     syndrome: Some(_), ..

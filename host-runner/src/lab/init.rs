@@ -148,7 +148,9 @@ fn serve(serial: &Arc<Serial>) -> io::Result<i32> {
     let mut command = Command::new("/init");
     if Path::new(UNPRIVILEGED).exists() {
         // With another user than root go all capabilities, and with root's groups what they may.
-        std::os::unix::fs::chown("/dev/kvm", Some(USER), Some(USER))?;
+        for path in ["/dev/kvm", super::OUT] {
+            std::os::unix::fs::chown(path, Some(USER), Some(USER))?;
+        }
         command.uid(USER).gid(USER);
     }
     let mut child = command

@@ -14,6 +14,7 @@ use super::frame::{self, Frame};
 use super::newc::{Archive, TooLarge};
 use super::{Lab, Line, MARK, OUTSIDE, Orders, SessionEnd, UNPRIVILEGED};
 use crate::backend::Missing;
+use crate::child;
 
 /// Lines that are kept, to say what was last seen.
 const KEPT_LINES: usize = 12;
@@ -30,9 +31,7 @@ struct Machine(Child);
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Both fail only when it has ended and was reaped already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        child::end(&mut self.0);
     }
 }
 
@@ -110,7 +109,7 @@ pub(super) fn hold(
     if let Some(stub) = &stub {
         with_outside(&mut command, &stub.path());
     }
-    let mut machine = Machine(command.spawn().map_err(|error| Missing {
+    let mut machine = Machine(child::bound(&mut command).spawn().map_err(|error| Missing {
         what: format!("{} cannot be started: {error}", lab.program.display()),
         fix: "sudo apt-get install qemu-system-arm".into(),
     })?);

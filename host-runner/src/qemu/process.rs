@@ -3,10 +3,12 @@
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backend::Limits;
+use crate::child;
 
 /// How QEMU came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Ended {
 const ERRORS_KEPT: usize = 2048;
 const CHUNK: usize = 4096;
 const POLL: Duration = Duration::from_millis(1);
+/// From a process's end to that of its standard error.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A child that is killed and reaped with its owner.
 #[derive(Debug)]
@@ -38,16 +42,14 @@ struct Owned(Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        child::end(&mut self.0);
     }
 }
 
 /// Runs `command` to its end or to a limit's.
 pub(super) fn run(command: &mut Command, limits: &Limits) -> io::Result<Ended> {
     let deadline = Instant::now() + limits.wall;
-    let child = command
+    let child = child::bound(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -58,11 +60,7 @@ pub(super) fn run(command: &mut Command, limits: &Limits) -> io::Result<Ended> {
     if let Some(output) = child.0.stdout.take() {
         thread::spawn(move || pump(output, &sender));
     }
-    let errors = child
-        .0
-        .stderr
-        .take()
-        .map(|errors| thread::spawn(move || tail(errors)));
+    let errors = child.0.stderr.take().map(Tail::of);
 
     let mut console = Vec::new();
     let how = match listen(&receiver, &mut console, limits.console_bytes, deadline) {
@@ -72,7 +70,7 @@ pub(super) fn run(command: &mut Command, limits: &Limits) -> io::Result<Ended> {
     drop(receiver);
     // Dead before its standard error is waited for.
     drop(child);
-    let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let errors = errors.map(Tail::finish).unwrap_or_default();
     Ok(Ended { how, console, errors })
 }
 
@@ -118,14 +116,41 @@ fn pump(mut from: impl Read, to: &SyncSender<Vec<u8>>) {
     }
 }
 
-fn tail(mut from: impl Read) -> String {
-    let mut buffer = [0; CHUNK];
-    let mut kept = Vec::new();
-    while let Some(length) = some_bytes(&mut from, &mut buffer) {
-        kept.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        kept.drain(..kept.len().saturating_sub(ERRORS_KEPT));
+/// The end of what comes, kept by a thread of its own.
+struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
+    /// Nothing is said here; it is closed once nothing more comes.
+    ended: Receiver<()>,
+}
+
+impl Tail {
+    fn of(mut from: impl Read + Send + 'static) -> Self {
+        let kept = Arc::default();
+        let (open, ended) = sync_channel(0);
+        let tail = Self {
+            kept: Arc::clone(&kept),
+            ended,
+        };
+        thread::spawn(move || {
+            let _open = open;
+            let mut buffer = [0; CHUNK];
+            while let Some(length) = some_bytes(&mut from, &mut buffer) {
+                if let Ok(mut kept) = kept.lock() {
+                    kept.extend_from_slice(buffer.get(..length).unwrap_or_default());
+                    let more = kept.len().saturating_sub(ERRORS_KEPT);
+                    kept.drain(..more);
+                }
+            }
+        });
+        tail
     }
-    String::from_utf8_lossy(&kept).trim().to_owned()
+
+    /// What there is. Who has left its group may still hold the other side, and is not waited for.
+    fn finish(self) -> String {
+        let _ = self.ended.recv_timeout(LAST_WORDS);
+        let kept = self.kept.lock().map(|kept| kept.clone()).unwrap_or_default();
+        String::from_utf8_lossy(&kept).trim().to_owned()
+    }
 }
 
 fn some_bytes(from: &mut impl Read, buffer: &mut [u8]) -> Option<usize> {
@@ -161,11 +186,26 @@ mod tests {
 
     #[test]
     fn silence_and_a_closed_output_both_meet_the_clock() {
-        for script in ["exec sleep 60", "exec sleep 60 >&-"] {
+        // The last two are what a wrapper is like that starts the machine and waits for it.
+        for script in [
+            "exec sleep 60",
+            "exec sleep 60 >&-",
+            "sleep 60; true",
+            "sleep 60 >&-; true",
+        ] {
             let start = Instant::now();
             assert_eq!(shell(script, 200, 100).how, How::TimedOut, "{script}");
             assert!(start.elapsed() < Duration::from_secs(10));
         }
+    }
+
+    #[test]
+    fn who_stays_behind_with_standard_error_is_not_waited_for() {
+        let start = Instant::now();
+        let ended = shell("sleep 30 >&- & echo wrong >&2; exit 3", 60_000, 100);
+        assert!(matches!(ended.how, How::Exited(status) if status.code() == Some(3)));
+        assert_eq!(ended.errors, "wrong");
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]

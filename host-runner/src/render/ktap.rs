@@ -38,13 +38,15 @@ impl Renderer for Ktap {
                     Outcome::Saved => ("ok", " # SKIP saved"),
                     Outcome::Evacuated => ("ok", " # SKIP evacuated"),
                 };
-                writeln!(out, "{word} {} {}{directive}", self.number, verdict.scenario)
+                let name = name(&verdict.scenario);
+                writeln!(out, "{word} {} {name}{directive}", self.number)
             }
             Event::Skipped(skipped) => {
                 self.number += 1;
                 // A number sign would end the reason.
                 let reason = format!("{} ({})", skipped.reason, skipped.fix).replace('#', "no.");
-                writeln!(out, "ok {} {} # SKIP {reason}", self.number, skipped.scenario)
+                let name = name(&skipped.scenario);
+                writeln!(out, "ok {} {name} # SKIP {reason}", self.number)
             }
             Event::RunEnded(totals) => writeln!(
                 out,
@@ -72,4 +74,9 @@ impl Renderer for Ktap {
             | Event::Curve(_) => Ok(()),
         }
     }
+}
+
+/// A test's name: behind a number sign a directive would begin.
+fn name(scenario: &str) -> String {
+    scenario.replace('#', "no.")
 }

@@ -9,7 +9,9 @@ mod text;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::escape;
 use crate::events::{Event, Level};
 
 /// A format of results.
@@ -38,10 +40,38 @@ pub trait Renderer {
 #[must_use]
 pub fn renderer(format: Format) -> Box<dyn Renderer> {
     match format {
-        Format::Text => Box::<text::Text>::default(),
-        Format::Ktap => Box::<ktap::Ktap>::default(),
+        Format::Text => Box::<Clean<text::Text>>::default(),
+        Format::Ktap => Box::<Clean<ktap::Ktap>>::default(),
         Format::Ndjson => Box::new(Ndjson),
         Format::Junit => Box::<junit::Junit>::default(),
+    }
+}
+
+/// A format that writes text as it is. Most of it is escaped where it comes from; titles, and what comes out of a lab, are
+/// whatever somebody wrote.
+#[derive(Default)]
+struct Clean<R>(R);
+
+impl<R: Renderer> Renderer for Clean<R> {
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        // As most are; a control character below U+0020 is an escape in JSON.
+        let text = serde_json::to_string(event)?;
+        if !text.contains('\\') && escape::text(&text) == text {
+            return self.0.event(event, out);
+        }
+        let mut value = serde_json::to_value(event)?;
+        clean(&mut value);
+        self.0.event(&serde_json::from_value(value)?, out)
+    }
+}
+
+/// Escapes every text in there; lines become one.
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = escape::text(&text.replace('\n', " ")),
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(fields) => fields.values_mut().for_each(clean),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

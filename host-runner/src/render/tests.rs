@@ -1,10 +1,11 @@
 //! Each format of one small stream.
 
 use seawall_agent::Cause;
+use seawall_replay::port::Window;
 use seawall_replay::transcript::What;
 
 use super::{Format, renderer};
-use crate::events::{Compared, Event, RunStarted, SCHEMA, Skipped, Totals};
+use crate::events::{Compared, Event, Injected, RunStarted, SCHEMA, Skipped, Totals, Trigger};
 use crate::judge::test_run::{LOAD, Story};
 use crate::timeline;
 
@@ -307,4 +308,89 @@ fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
         let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
         assert!(text.contains(told), "{told}: {text}");
     }
+}
+
+#[test]
+fn every_route_and_window_has_words_of_its_own() {
+    let injected = |route: &str, syndrome: Option<&str>| {
+        of_events(
+            Format::Text,
+            &[Event::Injection(Injected {
+                scenario: "x".into(),
+                route: route.into(),
+                syndrome: syndrome.map(str::to_owned),
+                times: 1,
+            })],
+        )
+    };
+    for (route, piece) in [
+        ("patrol", "a patrol scrubber reports an error"),
+        ("serror", "a virtual SError is pended without a syndrome"),
+        ("later", "by the route later"),
+    ] {
+        let text = injected(route, None);
+        assert!(text.contains(piece), "{text}");
+    }
+    assert!(injected("later", Some("0x1")).contains("by the route later, 0x1"));
+    let all = crate::scenario::library::load(&[]).unwrap();
+    let routes = all.iter().flat_map(|scenario| &scenario.injections);
+    // Nothing is done by these themselves, and so nothing told.
+    for route in routes
+        .map(|inject| inject.route)
+        .filter(|route| !["nothing", "random"].contains(route))
+    {
+        let text = injected(route, Some("0x1"));
+        assert!(!text.contains("by the route"), "{text}");
+    }
+    let triggered = |window: &str| {
+        of_events(
+            Format::Text,
+            &[Event::Trigger(Trigger {
+                scenario: "x".into(),
+                step: Some(0),
+                program: Some("load".into()),
+                slot: 1,
+                checkpoint: 2,
+                window: Some(window.into()),
+                page: Some("0x1000".into()),
+                times: 1,
+            })],
+        )
+    };
+    let copy = triggered("copy");
+    assert!(copy.contains("at the kernel's copy of its memory, checkpoint 2, the page"));
+    assert!(triggered("handler").contains("in the kernel that handles an error, checkpoint 2"));
+    for window in (0..=u8::MAX).map_while(Window::from_number) {
+        let usual = triggered(crate::scenario::window_word(window)).contains("at its checkpoint");
+        assert_eq!(usual, window == Window::Checkpoint, "{window:?}");
+    }
+}
+
+#[test]
+fn whatever_a_scenario_or_a_lab_is_called_no_control_character_is_written() {
+    let mut story = Story::load();
+    story.scenario.name = "a#\x1b[2Jb".into();
+    let mut events = vec![Event::ScenarioStarted(crate::events::ScenarioStarted {
+        scenario: story.scenario.name.clone(),
+        title: "t\x1b]0;x\x07\u{9b}31m\u{202e}".into(),
+        linux: Some("It\nwould panic.".into()),
+    })];
+    events.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));
+    events.push(Event::Skipped(Skipped {
+        scenario: "c\r#".into(),
+        reason: "one\ntwo".into(),
+        fix: "\x1bc".into(),
+    }));
+    for format in [Format::Text, Format::Ktap] {
+        let text = of_events(format, &events);
+        let controls = text.chars().filter(|one| one.is_control() && *one != '\n');
+        assert_eq!(controls.count(), 0, "{text}");
+        assert!(text.contains("\\u{1b}[2Jb") && text.contains("one two"), "{text}");
+    }
+    let ktap = of_events(Format::Ktap, &events);
+    assert!(ktap.contains("ok 1 ano.\\u{1b}[2Jb\n"), "{ktap}");
+    assert!(
+        ktap.contains("ok 2 c\\rno. # SKIP one two (\\u{1b}c)\n"),
+        "{ktap}"
+    );
 }

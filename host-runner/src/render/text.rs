@@ -306,13 +306,18 @@ fn trigger_text(trigger: &Trigger) -> String {
         Some("kernel") => "in the kernel, checkpoint",
         Some("user") => "running in EL0, checkpoint",
         Some("masked") => "in the kernel with SErrors masked, checkpoint",
+        Some("copy") => "at the kernel's copy of its memory, checkpoint",
+        Some("handler") => "in the kernel that handles an error, checkpoint",
         _ => "at its checkpoint",
     };
     let number = trigger.checkpoint;
     let page = trigger
         .page
         .as_ref()
-        .map(|page| format!(", about to touch the page at {page}"))
+        .map(|page| match trigger.window.as_deref() {
+            Some("copy") => format!(", the page at {page}"),
+            _ => format!(", about to touch the page at {page}"),
+        })
         .unwrap_or_default();
     format!(
         "{}{who} (slot {}) {place} {number}{page}",
@@ -335,12 +340,15 @@ fn injection_text(injection: &Injected) -> String {
         }
         ("read-only", _) => "the page can no longer be written".to_owned(),
         ("mend", _) => "the page is as it was again".to_owned(),
+        ("patrol", _) => "a patrol scrubber reports an error in the page, which nobody has met".to_owned(),
         ("save", _) => "the VM is saved, and goes on from there".to_owned(),
         ("self", _) => "the access is left to KVM, which aborts it by itself".to_owned(),
         ("sea-exit", Some(syndrome)) => format!("the host takes an abort for the guest, ESR_EL2 {syndrome}"),
         ("registers", Some(syndrome)) => format!("an abort is entered by its registers, ESR {syndrome}"),
-        (_, Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
-        (_, None) => "a virtual SError is pended without a syndrome".to_owned(),
+        ("serror", Some(syndrome)) => format!("a virtual SError is pended, ISS {syndrome}"),
+        ("serror", None) => "a virtual SError is pended without a syndrome".to_owned(),
+        (other, Some(syndrome)) => format!("by the route {other}, {syndrome}"),
+        (other, None) => format!("by the route {other}"),
     };
     format!("{}{what}", count(injection.times))
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Output;
 use super::keep::{Keep, saves};
+use crate::child;
 use crate::escape;
 use crate::events::{Evacuation, Event, Finding, Outcome, Saved, Skipped, Verdict};
 use crate::saved::{self, file};
@@ -47,7 +48,7 @@ pub(super) fn evacuated(
         && output.counts().evacuated > 0
         && let Err(reason) = tell(command, evacuation, file)
     {
-        eprintln!("seawall: --on-evacuate: {reason}");
+        say!("seawall: --on-evacuate: {reason}");
     }
 }
 
@@ -144,9 +145,7 @@ struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended and was reaped already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        child::end(&mut self.0);
     }
 }
 
@@ -176,7 +175,7 @@ fn go_on(
         .arg(image)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let spawned = command.spawn();
+    let spawned = child::bound(&mut command).spawn();
     let mut process = Process(spawned.map_err(|error| format!("this command does not run again: {error}"))?);
     let said = listen(process.0.stdout.take());
     let deadline = Instant::now() + limit(scenario) + AROUND;
@@ -243,7 +242,7 @@ fn relay(
                 output.event(Event::Verdict(verdict));
             }
             Ok(event) => output.event(event),
-            Err(_) => eprintln!("seawall: {}", escape::text(line.trim_end())),
+            Err(_) => say!("seawall: {}", escape::text(line.trim_end())),
         }
     }
 }

@@ -35,7 +35,8 @@ pub(super) enum Unchosen {
     Skip(Missing),
 }
 
-pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice, Unchosen> {
+/// Of its own accord it chooses no backend without KVM where that is needed.
+pub(super) fn choose(name: BackendName, needs_kvm: bool, place: &PlaceArguments) -> Result<Choice, Unchosen> {
     let open = |name: BackendName| -> Result<(&'static str, Backend), (&'static str, Missing)> {
         let direct = |word: &'static str, backend: Result<Box<dyn Runs>, Missing>| {
             let backend = backend.map_err(|missing| (word, missing))?;
@@ -76,7 +77,12 @@ pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice
         };
     }
     let mut missing = Vec::new();
-    for candidate in [BackendName::Kvm, BackendName::Lab, BackendName::Qemu] {
+    let candidates: &[BackendName] = if needs_kvm {
+        &[BackendName::Kvm, BackendName::Lab]
+    } else {
+        &[BackendName::Kvm, BackendName::Lab, BackendName::Qemu]
+    };
+    for &candidate in candidates {
         match open(candidate) {
             Ok((name, backend)) => {
                 let why = if missing.is_empty() {

@@ -22,10 +22,10 @@ pub enum Other {
 /// Runs and compares; gives the exit code.
 pub(super) fn run(arguments: &RunArguments, scenarios: Vec<Scenario>, output: &mut Output) -> Option<Exit> {
     if !matches!(arguments.backend, BackendName::Auto | BackendName::Qemu) {
-        eprintln!("error: --compare is for the backend qemu: its machine runs Linux in the guest's place");
+        say!("error: --compare is for the backend qemu: its machine runs Linux in the guest's place");
         return Some(Exit::Usage);
     }
-    let choice = match choose::choose(BackendName::Qemu, &arguments.place) {
+    let choice = match choose::choose(BackendName::Qemu, false, &arguments.place) {
         Ok(choice) => choice,
         Err(Unchosen::Environment(missing)) => {
             for (backend, missing) in &missing {
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &RunArguments, scenarios: Vec<Scenario>, output: &m
                     output.event(Event::Skipped(skipped(scenario, &says_nothing())));
                     continue;
                 };
-                eprintln!("seawall: {} on qemu, and in Linux", scenario.name);
+                say!("seawall: {} on qemu, and in Linux", scenario.name);
                 let events = direct::judged(backend.as_ref(), image, scenario, &Keep::default());
                 match events.and_then(|ours| Ok((ours, linux.meets(scenario, expected)?))) {
                     Ok((ours, theirs)) => both(scenario, expected, ours, theirs)
@@ -84,7 +84,7 @@ fn leave_out(scenarios: Vec<Scenario>) -> Vec<Scenario> {
     }
     if !others.is_empty() {
         let count = others.len();
-        eprintln!("seawall: {count} scenarios have no [expect.linux], and are left out");
+        say!("seawall: {count} scenarios have no [expect.linux], and are left out");
     }
     meant
 }

@@ -47,7 +47,7 @@ pub(super) fn run(
             output.event(Event::Skipped(skipped(scenario, &missing)));
             continue;
         }
-        eprintln!("seawall: {} on {}", scenario.name, backend.name());
+        say!("seawall: {} on {}", scenario.name, backend.name());
         match one(backend, image, scenario, keep) {
             // Judged as a whole, and by whoever goes on with it.
             Ok(Run {

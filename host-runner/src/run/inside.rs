@@ -37,14 +37,14 @@ pub(super) fn run(lab: &Lab, started: RunStarted, scenarios: &[Scenario], keep: 
         let (arguments, files) = match inner_command(left, keep) {
             Ok(command) => command,
             Err(error) => {
-                eprintln!("seawall: {error}");
+                say!("seawall: {error}");
                 return;
             }
         };
         let wall = left
             .iter()
             .fold(AROUND, |sum, scenario| sum.saturating_add(again::limit(scenario)));
-        eprintln!("seawall: the lab boots");
+        say!("seawall: the lab boots");
         let orders = Orders {
             arguments: &arguments,
             files: &files,
@@ -135,7 +135,7 @@ fn follow<'a>(
             output.event(Event::Skipped(skipped(scenario, &missing)));
         } else {
             if std::mem::take(&mut first) {
-                last.iter().for_each(|line| eprintln!("lab: {line}"));
+                last.iter().for_each(|line| say!("lab: {line}"));
             }
             output.event(Event::Verdict(lost(scenario, &reason)));
         }
@@ -233,7 +233,7 @@ impl Listener<'_> {
                 Ok(event) => self.event(event),
                 Err(_) => self.keep(text),
             },
-            Line::Err(text) => eprintln!("lab: {}", escape::text(text)),
+            Line::Err(text) => say!("lab: {}", escape::text(text)),
             Line::Kernel(text) => self.keep(text),
             Line::File(part) => {
                 if let Some(parcel) = &mut self.parcel {

@@ -42,8 +42,14 @@ pub(super) fn is_of(saved: &Saved, scenario: &Scenario) -> Result<(), String> {
     if saved.scenario == ScenarioId::of(&scenario.name, &scenario.source) {
         return Ok(());
     }
+    let seed = scenario.random.as_ref().map_or_else(String::new, |random| {
+        format!(
+            ", or say with --seed from which seed it drew, if that was not {:#x}",
+            random.seed
+        )
+    });
     Err(format!(
-        "the scenario `{}` in {} is not the one that the VM was saved under: name that one with --scenarios",
+        "the scenario `{}` in {} is not the one that the VM was saved under: name that one with --scenarios{seed}",
         scenario.name, scenario.file
     ))
 }
@@ -70,7 +76,7 @@ pub(super) fn can_save(
             "`{name}` has no step that saves (route = \"save\"), and there is no --budget to overdraw"
         ));
     }
-    file::may_write(to, overwrite).map_err(|error| error.to_string())
+    file::can_write(to, overwrite).map_err(|error| error.to_string())
 }
 
 /// How often a scenario saves, or leaves its host.
@@ -82,4 +88,36 @@ pub(super) fn saves(scenario: &Scenario) -> u32 {
     steps
         .map(|inject| inject.times)
         .fold(scenario.expect.evacuations, u32::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::library;
+
+    #[test]
+    fn a_vm_is_of_its_scenario_under_its_seed_alone() {
+        let all = library::load(&[]).unwrap();
+        let one = |name: &str| {
+            library::select(all.clone(), &[format!("={name}")], &[])
+                .unwrap()
+                .remove(0)
+        };
+        let drawn = one("random-thousands");
+        let again = drawn.with_seed(7).unwrap().unwrap();
+        let saved = Saved {
+            scenario: ScenarioId::of(&again.name, &again.source),
+            ..crate::saved::tests::sample()
+        };
+        assert_eq!(is_of(&saved, &again), Ok(()));
+        let error = is_of(&saved, &drawn).unwrap_err();
+        let seed = drawn.random.as_ref().unwrap().seed;
+        assert!(
+            error.contains(&format!(
+                "--seed from which seed it drew, if that was not {seed:#x}"
+            )),
+            "{error}"
+        );
+        assert!(!is_of(&saved, &one("load")).unwrap_err().contains("--seed"));
+    }
 }

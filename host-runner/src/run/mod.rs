@@ -52,8 +52,8 @@ pub struct RunArguments {
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
     #[arg(long, value_name = "FILE", conflicts_with = "filters")]
     pub restore: Option<PathBuf>,
-    /// Draw errors from this seed, in place of the scenario's own
-    #[arg(long, value_name = "N", conflicts_with_all = ["restore", "compare"], value_parser = seed)]
+    /// Draw errors from this seed, in place of the scenario's own; a VM that was saved under one is restored under it
+    #[arg(long, value_name = "N", conflicts_with = "compare", value_parser = seed)]
     pub seed: Option<u64>,
     /// Save the VM and end with code 5 when it meets more than this on this host: pages=N,aborts=N/60s
     #[arg(long, value_name = "BUDGET", requires = "save")]
@@ -135,7 +135,15 @@ pub fn run(arguments: &RunArguments) -> Exit {
         let failed = compare::run(arguments, scenarios, &mut output);
         return failed.unwrap_or_else(|| output.finish());
     }
-    let choice = match choose::choose(arguments.backend, &arguments.place) {
+    let needs_kvm = needs_kvm(arguments);
+    if arguments.backend == BackendName::Qemu
+        && let Some(wanted) = needs_kvm
+    {
+        return complain::about_usage(&format!(
+            "{wanted} is for KVM: use --backend kvm or --backend lab"
+        ));
+    }
+    let choice = match choose::choose(arguments.backend, needs_kvm.is_some(), &arguments.place) {
         Ok(choice) => choice,
         Err(Unchosen::Environment(missing)) => {
             for (backend, missing) in &missing {
@@ -152,17 +160,14 @@ pub fn run(arguments: &RunArguments) -> Exit {
     let choice = match unprivileged(choice, arguments.unprivileged) {
         Ok(choice) => choice,
         Err(backend) => {
-            eprintln!("error: --unprivileged is for the lab: under {backend} it is you who runs the guest");
+            say!("error: --unprivileged is for the lab: under {backend} it is you who runs the guest");
             return Exit::Usage;
         }
     };
-    if arguments.save.is_some() && choice.name == "qemu" {
-        return complain::about_usage(&"--save is for KVM: use --backend kvm or --backend lab");
-    }
     for unavailable in &choice.not {
-        eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
+        say!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
-    eprintln!("seawall: on {}: {}", choice.name, choice.why);
+    say!("seawall: on {}: {}", choice.name, choice.why);
     let scenarios = leave_out(scenarios, choice.name, !filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
@@ -173,6 +178,17 @@ pub fn run(arguments: &RunArguments) -> Exit {
         Backend::Lab(lab) => inside::run(lab, started, &scenarios, &keep, &mut output),
     }
     output.finish()
+}
+
+/// The option that the backend qemu cannot do: it would run another guest, and say that this one is well.
+fn needs_kvm(arguments: &RunArguments) -> Option<&'static str> {
+    let options = [
+        ("--save", arguments.save.is_some()),
+        ("--restore", arguments.restore.is_some()),
+    ];
+    options
+        .into_iter()
+        .find_map(|(option, is_asked)| is_asked.then_some(option))
 }
 
 /// A seed, in decimal or with 0x; a scenario's file has room for 63 bits.
@@ -229,7 +245,7 @@ fn leave_out(scenarios: Vec<Scenario>, backend: &str, by_name: bool) -> Vec<Scen
     }
     if !others.is_empty() {
         let count = others.len();
-        eprintln!(
+        say!(
             "seawall: {count} scenarios are not for {backend}, and left out: `seawall list` says for what each is"
         );
     }

@@ -109,7 +109,7 @@ impl Output {
             self.closed = true;
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.failed_to_write = true;
-                eprintln!("seawall: cannot write results: {error}");
+                say!("seawall: cannot write results: {error}");
             }
         }
     }

@@ -8,8 +8,8 @@ use seawall_replay::transcript::{EVENT_BYTES, Event};
 use super::bytes::Reader;
 use super::encode::digest_of_file;
 use super::{
-    Attribute, Board, Cpu, DIGEST_OFFSET, HEADER_BYTES, Layout, MAGIC, MOST_BYTES, Machine, PAGE, Page,
-    PoisonedBy, Register, SECTION_BYTES, SERROR_SYNDROME_MASK, Saved, SavedError, ScenarioId, Section,
+    Attribute, Board, Cpu, DIGEST_OFFSET, HEADER_BYTES, Layout, Lives, MAGIC, MOST_BYTES, Machine, PAGE,
+    Page, PoisonedBy, Register, SECTION_BYTES, SERROR_SYNDROME_MASK, Saved, SavedError, ScenarioId, Section,
     VERSION, Vcpu, register_bytes,
 };
 
@@ -49,11 +49,11 @@ pub fn decode(bytes: &[u8]) -> Result<Saved, SavedError> {
         Ok((lost, events))
     })?;
     let mut board = whole(part(Section::Board)?, |r| board(r, is_page, memory.end))?;
-    match part(Section::Reports) {
-        Ok(reports) => board.reports = whole(reports, |r| self::reports(r, is_page))?,
-        // Nothing waits.
-        Err(SavedError::Missing(_)) => {}
-        Err(other) => return Err(other),
+    if let Ok(reports) = part(Section::Reports) {
+        board.reports = whole(reports, |r| self::reports(r, is_page))?;
+    }
+    if let Ok(lives) = part(Section::Lives) {
+        board.lives = whole(lives, self::lives)?;
     }
     Ok(Saved {
         scenario: whole(part(Section::Scenario)?, |r| {
@@ -142,7 +142,7 @@ fn sections(bytes: &[u8]) -> Result<Vec<(Section, &[u8])>, SavedError> {
         let length = usize::try_from(long_at(head, 8).unwrap_or_default()).unwrap_or(usize::MAX);
         let section = Section::ALL
             .into_iter()
-            .chain([Section::Reports])
+            .chain(Section::OPTIONAL)
             .find(|section| *section as u32 == kind)
             .ok_or(SavedError::UnknownSection(kind))?;
         if found.iter().any(|(known, _)| *known == section) {
@@ -295,7 +295,26 @@ fn board(r: &mut Reader<'_>, is_page: impl Fn(u64) -> bool, end: u64) -> Result<
         console,
         pages,
         reports: Vec::new(),
+        lives: Lives::default(),
     })
+}
+
+fn lives(r: &mut Reader<'_>) -> Result<Lives, SavedError> {
+    let reboots = r.flag("flag")?;
+    let journals = r.list(4, |r| {
+        let journal = r.bytes()?;
+        let length = journal.len() as u64;
+        if length > Lives::LONGEST_JOURNAL {
+            return Err(r.bad("length of a journal", length));
+        }
+        Ok(journal)
+    })?;
+    let lives = Lives { reboots, journals };
+    let count = lives.journals.len();
+    if lives.is_empty() || count > Lives::MOST {
+        return Err(r.bad("count of lives", count as u64));
+    }
+    Ok(lives)
 }
 
 fn reports(r: &mut Reader<'_>, is_page: impl Fn(u64) -> bool) -> Result<Vec<u64>, SavedError> {

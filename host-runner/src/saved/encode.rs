@@ -44,8 +44,9 @@ pub fn encode(saved: &Saved) -> Result<Vec<u8>, SavedError> {
         return Err(SavedError::TooLarge(bytes));
     }
     let mut file = vec![0; HEADER_BYTES];
-    let more = (!saved.board.reports.is_empty()).then_some(Section::Reports);
-    let sections = Section::ALL.into_iter().chain(more);
+    let reports = (!saved.board.reports.is_empty()).then_some(Section::Reports);
+    let lives = (!saved.board.lives.is_empty()).then_some(Section::Lives);
+    let sections = Section::ALL.into_iter().chain(reports).chain(lives);
     for section in sections.clone() {
         let start = file.len();
         file.resize(start + SECTION_BYTES, 0);
@@ -149,6 +150,14 @@ fn put_section(saved: &Saved, section: Section, out: &mut Vec<u8>) {
             let reports = &saved.board.reports;
             out.extend(count(reports.len()).to_le_bytes());
             put_longs(out, reports);
+        }
+        Section::Lives => {
+            let lives = &saved.board.lives;
+            out.push(u8::from(lives.reboots));
+            out.extend(count(lives.journals.len()).to_le_bytes());
+            for journal in &lives.journals {
+                put_bytes(out, journal);
+            }
         }
         Section::Transcript => {
             put_longs(out, &[saved.events_lost]);

@@ -80,6 +80,29 @@ pub fn may_write(path: &Path, overwrite: bool) -> Result<(), FileError> {
     }
 }
 
+/// The same, and that its folder takes files: what is found out later costs the VM.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn can_write(path: &Path, overwrite: bool) -> Result<(), FileError> {
+    may_write(path, overwrite)?;
+    beside(path).map(drop)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// A file in the same folder: mode 0600, and gone again unless it is renamed.
+fn beside(path: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+    tempfile::Builder::new()
+        .prefix(".seawall-")
+        .tempfile_in(folder(path))
+        .map_err(|error| FileError::Io(path.to_owned(), error))
+}
+
 /// Writes a file as a whole: under another name first, readable by its owner alone, and on the disk before it is there.
 ///
 /// # Errors
@@ -87,15 +110,8 @@ pub fn may_write(path: &Path, overwrite: bool) -> Result<(), FileError> {
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), FileError> {
     may_write(path, overwrite)?;
     let failed = |error| FileError::Io(path.to_owned(), error);
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    // Mode 0600, and gone again unless it is renamed.
-    let mut file = tempfile::Builder::new()
-        .prefix(".seawall-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let folder = folder(path);
+    let mut file = beside(path)?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed)?;

@@ -11,7 +11,7 @@
 //! | 24 | 8 | 0 | | | | |
 //! | 32 | 32 | SHA-256 of all other bytes | | | | |
 //!
-//! Each section is there once, but the last, which is there where it is not empty. Texts and lists are a count of 32 bits and their items. A file that is cut, altered, of
+//! Each section is there once, but the last two, which are there where they are not empty. Texts and lists are a count of 32 bits and their items. A file that is cut, altered, of
 //! another version, too long, or holds a value that does not exist is refused as a whole, and by name: [`decode`] is
 //! total, and allocates no more than the bytes that are there. The digest is SHA-256 (`sha2`) and no CRC, because the
 //! same function names the scenario's text, where two must never be taken for one; what it costs is lost beside the
@@ -74,6 +74,8 @@ pub enum Section {
     Transcript = 10,
     /// A list of reports that the guest has not asked for yet, each 64 bits as `replay/src/reports.rs` lays them out.
     Reports = 11,
+    /// [`Lives`].
+    Lives = 12,
 }
 
 impl Section {
@@ -91,6 +93,9 @@ impl Section {
         Self::Transcript,
     ];
 
+    /// Those that are there where they are not empty: files that are older than such a section have none.
+    pub const OPTIONAL: [Self; 2] = [Self::Reports, Self::Lives];
+
     /// Its name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -106,6 +111,7 @@ impl Section {
             Self::Board => "board",
             Self::Transcript => "transcript",
             Self::Reports => "reports",
+            Self::Lives => "lives",
         }
     }
 }
@@ -258,6 +264,30 @@ pub struct Board {
     pub pages: Vec<(u64, u16, u64)>,
     /// Reports of errors that the guest has not asked for yet, oldest first.
     pub reports: Vec<u64>,
+    /// The lives before this one.
+    pub lives: Lives,
+}
+
+/// The lives of a guest that has begun again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lives {
+    /// It has said that it begins again, and has not yet.
+    pub reboots: bool,
+    /// What each life before left in its journal, oldest first.
+    pub journals: Vec<Vec<u8>>,
+}
+
+impl Lives {
+    /// A guest that begins again more often than this is reset for good.
+    pub const MOST: usize = 4;
+    /// Bytes of journal that are copied at most.
+    pub const LONGEST_JOURNAL: u64 = 64 << 20;
+
+    /// Whether there is nothing to save: it is the first life, and goes on.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        !self.reboots && self.journals.is_empty()
+    }
 }
 
 /// A saved VM.

@@ -63,6 +63,7 @@ pub(crate) fn sample() -> Saved {
             console: b"hello".to_vec(),
             pages: vec![(BASE, 0, 0x0010_0000_8000_0001)],
             reports: Vec::new(),
+            lives: Lives::default(),
         },
         transcript: vec![Event {
             syndrome: 0xc11,
@@ -205,8 +206,8 @@ fn each_section_is_there_once_and_none_is_unknown() {
         assert!(SavedError::Double(section).to_string().contains(section.name()));
     }
     let mut more = slices.clone();
-    more.push((12, &[]));
-    assert_eq!(decode(&file_of(&more)), Err(SavedError::UnknownSection(12)));
+    more.push((13, &[]));
+    assert_eq!(decode(&file_of(&more)), Err(SavedError::UnknownSection(13)));
     let mut turned = slices;
     turned.reverse();
     assert_eq!(
@@ -312,7 +313,13 @@ fn a_file_is_written_whole_for_its_owner_and_over_nothing_else() {
         file::write(folder.path(), &bytes, true),
         Err(file::FileError::InTheWay(_))
     ));
+    file::can_write(&folder.path().join("new"), false).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let nowhere = folder.path().join("none/vm.seawall");
+    assert!(matches!(
+        file::can_write(&nowhere, false),
+        Err(file::FileError::Io(..))
+    ));
     assert!(matches!(
         file::write(&nowhere, &bytes, false),
         Err(file::FileError::Io(..))
@@ -390,4 +397,57 @@ fn reports_that_wait_are_a_section_of_their_own_and_none_are_none() {
     }
     vm.board.reports.clear();
     assert_eq!(encode(&vm).unwrap().len(), file.len() - 36);
+}
+
+#[test]
+fn lives_before_a_reboot_are_a_section_of_their_own_and_the_first_has_none() {
+    let mut vm = sample();
+    vm.board.lives = Lives {
+        reboots: true,
+        journals: vec![vec![1, 2, 3], Vec::new()],
+    };
+    let file = encode(&vm).unwrap();
+    assert_eq!(decode(&file), Ok(vm.clone()));
+    for length in 0..file.len() {
+        let cut = decode(&file[..length]);
+        assert!(matches!(cut, Err(SavedError::Cut { .. })), "{length}");
+    }
+    let sections = sections_of(&file);
+    let altered = |content: &[u8]| {
+        let mut sections = sections.clone();
+        sections.last_mut().unwrap().1 = content.to_vec();
+        let slices: Vec<_> = sections
+            .iter()
+            .map(|(kind, content)| (*kind, content.as_slice()))
+            .collect();
+        decode(&file_of(&slices))
+    };
+    let (kind, good) = sections.last().unwrap();
+    assert_eq!(
+        (*kind, good.as_slice()),
+        (12, &[1, 2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0][..])
+    );
+    let value = |what, value| Err(SavedError::Value(Section::Lives, what, value));
+    assert_eq!(altered(&[&[2], &good[1..]].concat()), value("flag", 2));
+    // A section that says nothing would not have been written.
+    assert_eq!(altered(&[0; 5]), value("count of lives", 0));
+    assert_eq!(
+        altered(&[&[1, 5, 0, 0, 0][..], &[0; 20]].concat()),
+        value("count of lives", 5)
+    );
+    assert_eq!(
+        altered(&[1, 0xff, 0xff, 0xff, 0xff, 0]),
+        Err(SavedError::Short(Section::Lives))
+    );
+    assert_eq!(altered(&good[..15]), Err(SavedError::Short(Section::Lives)));
+    assert_eq!(
+        altered(&[good, &[0][..]].concat()),
+        Err(SavedError::Rest(Section::Lives, 1))
+    );
+    let long = vec![0; usize::try_from(Lives::LONGEST_JOURNAL).unwrap() + 1];
+    let length = u32::try_from(long.len()).unwrap().to_le_bytes();
+    let too_long = altered(&[&[0, 1, 0, 0, 0], &length[..], &long].concat());
+    assert_eq!(too_long, value("length of a journal", long.len() as u64));
+    vm.board.lives = Lives::default();
+    assert_eq!(encode(&vm).unwrap().len(), file.len() - 32);
 }

@@ -35,6 +35,9 @@ impl Checker {
                 self.problem(value.span(), format!("`{what}` is empty"), None);
             }
         }
+        if raw.title.get_ref().trim().chars().any(char::is_control) {
+            self.problem(raw.title.span(), "`title` has a control character".into(), None);
+        }
         let guest_span = raw.guest.tasks.span();
         let guest = self.guest(raw.guest);
         let routes: Vec<(Range<usize>, String)> = raw

@@ -48,6 +48,11 @@ fn unknown_keys_are_errors_with_a_hint() {
 }
 
 #[test]
+fn a_title_with_a_control_character_is_refused_at_its_place() {
+    wrong("\"t\"", r#""t\u001b[2J""#, 1, 9, "a control character");
+}
+
+#[test]
 fn words_are_checked_with_a_hint() {
     wrong("\"hole\"", "\"hol\"", 11, 9, "did you mean `hole`?");
     wrong("end = \"done\"", "end = \"doen\"", 13, 7, "did you mean `done`?");

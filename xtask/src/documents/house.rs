@@ -6,8 +6,9 @@ use super::tree::{has_word, read, sources};
 
 /// Folders that know the machine: `unsafe` and assembly may stand there.
 const MACHINE: [&str; 3] = ["firmware/src/arch/", "shim/src/arch/", "firmware/tasks/src/"];
-/// Modules of the runner that call what std has no safe form for: ioctls, mmap, signals, mount.
-const CALLERS: [&str; 14] = [
+/// Modules of the runner that call what std has no safe form for: ioctls, mmap, signals, mount, groups of processes.
+const CALLERS: [&str; 15] = [
+    "host-runner/src/child.rs",
     "host-runner/src/kvm/kick.rs",
     "host-runner/src/kvm/memory.rs",
     "host-runner/src/kvm/poison.rs",

@@ -5,9 +5,7 @@ use seawall_replay::reports::Report;
 use seawall_replay::transcript::{Event, What};
 
 use super::{Board, Cause, event};
-
-/// A guest that begins again more often than this is reset for good.
-const MOST_REBOOTS: usize = 4;
+use crate::saved::Lives;
 
 impl Board {
     /// The page of this cause is out of stage 2 now, or fails and can be read still: the guest finds it reported.
@@ -38,7 +36,7 @@ impl Board {
 
     /// Whether the guest has said that it begins again, and may.
     pub(crate) fn wants_reboot(&self) -> bool {
-        self.reboots && self.earlier.len() < MOST_REBOOTS
+        self.reboots && self.earlier.len() < Lives::MOST
     }
 
     /// Where the journal is of the life that ends.

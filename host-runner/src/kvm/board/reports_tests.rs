@@ -106,6 +106,27 @@ fn a_guest_begins_again_when_it_says_so_and_not_for_ever() {
     assert_eq!(board.into_remains().earlier, [[0], [1], [2], [3]]);
 }
 
+#[test]
+fn a_saved_guest_remembers_its_lives_and_that_it_begins_again() {
+    const END: u64 = PORT + 0x38;
+    let step = Injection::Patrol { failing: false };
+    let plan = plan_of(step);
+    let mut board = Board::new(MEMORY, plan, &Limits::default());
+    for life in 0..3 {
+        assert_eq!(board.write(END, 8, 4), Answer::Done);
+        board.rebooted(vec![life]);
+    }
+    let mut again = restored(&board, plan).unwrap();
+    assert!(!again.wants_reboot());
+    assert_eq!(again.write(END, 8, 4), Answer::Done);
+    let mut again = restored(&again, plan).unwrap();
+    assert!(again.wants_reboot(), "it was said before the save");
+    again.rebooted(vec![3]);
+    assert_eq!(again.write(END, 8, 4), Answer::Done);
+    assert!(!again.wants_reboot(), "lives before the save count");
+    assert_eq!(again.into_remains().earlier, [[0], [1], [2], [3]]);
+}
+
 fn plan_of(injection: Injection) -> Plan {
     let step = seawall_replay::plan::Step {
         task: None,

@@ -67,6 +67,10 @@ impl Board {
                 .map(|(page, cause)| (page, cause.step, cause.announcement.to_word()))
                 .collect(),
             reports: self.port.reports().to_vec(),
+            lives: saved::Lives {
+                reboots: self.reboots,
+                journals: self.earlier.clone(),
+            },
         }
     }
 
@@ -120,6 +124,8 @@ impl Board {
             port,
             events_lost: saved.events_lost,
             journal,
+            reboots: from.lives.reboots,
+            earlier: from.lives.journals.clone(),
             ..board
         };
         board.note(Event::of(What::Restored));
