@@ -287,7 +287,7 @@ fn a_file_that_cannot_be_restored_is_two_and_says_why() {
     fs::write(folder.path().join("letter"), "dear all").unwrap();
     fs::write(folder.path().join("cut"), "SEAWALLV").unwrap();
     for (file, why) in [
-        ("letter", "no saved VM"),
+        ("letter", "not a saved VM"),
         ("cut", "the file is cut: it has 8 bytes of 64"),
         ("none", "none: "),
     ] {

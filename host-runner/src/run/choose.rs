@@ -66,7 +66,7 @@ pub(super) fn choose(name: BackendName, place: &PlaceArguments) -> Result<Choice
             Ok((name, backend)) => Ok(Choice {
                 name,
                 backend,
-                why: "it was asked for".into(),
+                why: "requested".into(),
                 not: Vec::new(),
             }),
             Err((_, missing)) if name == BackendName::Lab && is_kernel_missing(place) => {

@@ -8,6 +8,7 @@ mod inside;
 mod keep;
 mod output;
 pub mod place;
+mod progress;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::budget::Budget;
 use crate::command::{ColourChoice, Exit, complain};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped};
 use crate::lab::Lab;
-use crate::render::Format;
+use crate::render::{Format, are, counted};
 use crate::scenario::{Platform, Scenario, library};
 
 use choose::{Backend, Choice, Unchosen};
@@ -46,7 +47,7 @@ pub struct RunArguments {
     /// Save the VM to this file where its scenario says so, and end there
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Let --save replace a file that is no saved VM
+    /// Let --save replace a file that is not a saved VM
     #[arg(long, requires = "save")]
     pub overwrite: bool,
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
@@ -162,7 +163,7 @@ pub fn run(arguments: &RunArguments) -> Exit {
     for unavailable in &choice.not {
         eprintln!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
-    eprintln!("seawall: on {}: {}", choice.name, choice.why);
+    eprintln!("seawall: backend: {} ({})", choice.name, choice.why);
     let scenarios = leave_out(scenarios, choice.name, !filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
@@ -228,9 +229,9 @@ fn leave_out(scenarios: Vec<Scenario>, backend: &str, by_name: bool) -> Vec<Scen
         return others;
     }
     if !others.is_empty() {
-        let count = others.len();
+        let (count, verb) = (counted(others.len() as u64, "scenario"), are(others.len()));
         eprintln!(
-            "seawall: {count} scenarios are not for {backend}, and left out: `seawall list` says for what each is"
+            "seawall: {count} {verb} not for {backend}, and left out: `seawall list` says which backends each runs on"
         );
     }
     meant
@@ -259,7 +260,7 @@ fn skip_all(scenarios: &[Scenario], backend: &str, missing: &Missing, output: &m
         version: env!("CARGO_PKG_VERSION").into(),
         backend: backend.into(),
         kvm: None,
-        why: "it was asked for".into(),
+        why: "requested".into(),
         not: Vec::new(),
         scenarios: scenarios.len(),
     }));

@@ -13,7 +13,7 @@ pub const IMAGE: &str = "seawall.Image";
 /// Where to look.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArguments {
-    /// The folder with seawall.Image and its company; by default that of this command, or the nearest target/seawall
+    /// The folder with seawall.Image and the files beside it; by default that of this command, or the nearest target/seawall
     #[arg(long, value_name = "DIR")]
     pub artefacts: Option<PathBuf>,
     /// The arm64 Linux Image that the lab boots
