@@ -106,11 +106,9 @@ fn is_kernel_missing(place: &PlaceArguments) -> bool {
         || on_path("qemu-system-aarch64"),
         |named| Path::new(&named).is_file(),
     );
-    let kernel = place
-        .kernel
-        .clone()
-        .unwrap_or_else(|| place.folder().join("lab-kernel.Image"));
-    qemu && !kernel.is_file()
+    // One that was named by hand was looked at before.
+    let by_default = place.folder().join("lab-kernel.Image");
+    qemu && place.kernel.is_none() && !by_default.is_file()
 }
 
 fn unavailable((backend, missing): (&'static str, Missing)) -> Unavailable {

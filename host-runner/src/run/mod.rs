@@ -123,6 +123,9 @@ pub fn run(arguments: &RunArguments) -> Exit {
     if let Err(reason) = fits.and_then(|()| arguments.save.as_ref().map_or(Ok(()), can_save)) {
         return complain::about_usage(&reason);
     }
+    if let Err(reason) = arguments.place.check() {
+        return complain::about_place(&reason);
+    }
     let keep = Keep {
         save: arguments.save.clone(),
         overwrite: arguments.overwrite,
