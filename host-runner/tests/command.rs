@@ -42,6 +42,15 @@ fn explain_says_corrected_and_exits_with_zero() {
     let output = seawall(&["explain", "--as", "disr", "0x80000c11", "--format", "json"]);
     assert_eq!(code(&output), 0);
     assert!(out(&output).contains("\"register\":\"disr\""));
+    let hint = "if this is DISR_EL1: seawall explain 0x80000c11 --as disr\n";
+    assert!(out(&seawall(&["explain", "0x80000c11"])).ends_with(hint));
+    for arguments in [
+        &["explain", "0xbe001811"][..],
+        &["explain", "0x82000010"],
+        &["explain", "0x80000c11", "--as", "disr"],
+    ] {
+        assert!(!out(&seawall(arguments)).contains("DISR_EL1: "), "{arguments:?}");
+    }
     let output = seawall(&["explain", "be001811", "--color", "always"]);
     assert!(out(&output).contains('\x1b'));
 }
@@ -301,6 +310,42 @@ fn list_shows_every_scenario_for_people_and_machines() {
             listed["scenario"].is_string() && listed["backends"].is_array(),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn show_says_all_of_a_scenario_and_gives_its_text() {
+    let text = out(&seawall(&["show", "load"]));
+    for piece in [
+        "load  A load from a poisoned page costs the one task that made it\n",
+        "\nteaches  ",
+        "\nruns on  qemu, kvm, lab\n",
+        "\nroutes   hole\n",
+        "\nLinux    Linux sends SIGBUS",
+        "\ncites    ",
+        "\n[[inject]]\ntask = \"load\"\n",
+    ] {
+        assert!(text.contains(piece), "no {piece:?} in {text}");
+    }
+    let toml = out(&seawall(&["show", "=load", "--format", "toml"]));
+    assert_eq!(toml, include_str!("../scenarios/load.toml"));
+    let unknown = seawall(&["show", "laod"]);
+    assert_eq!((code(&unknown), out(&unknown).as_str()), (2, ""));
+    assert!(
+        err(&unknown).contains("did you mean `load`?"),
+        "{}",
+        err(&unknown)
+    );
+}
+
+#[test]
+fn help_ends_with_examples_and_exit_codes() {
+    for command in ["run", "list", "show", "explain"] {
+        let help = out(&seawall(&[command, "--help"]));
+        let (_, below) = help.split_once("Examples:\n").expect(command);
+        let examples = below.lines().filter(|line| line.starts_with("  seawall "));
+        assert_eq!(examples.count(), 2, "{help}");
+        assert!(below.contains("\nExit codes: 0 "), "{help}");
     }
 }
 
