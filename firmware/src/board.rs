@@ -160,7 +160,7 @@ pub enum BoardError {
     Misplaced(&'static str),
     /// There are more than 16 reserved regions.
     TooManyReserved,
-    /// {0} bytes of memory are too few.
+    /// {0} bytes of memory are too little.
     TooLittleMemory(u64),
 }
 
@@ -174,7 +174,7 @@ impl core::fmt::Display for BoardError {
             Self::TooLittleMemory(bytes) => {
                 write!(
                     f,
-                    "{} KiB of memory are too few; {} MiB are needed",
+                    "{} KiB of memory is too little; {} MiB are needed",
                     bytes >> 10,
                     MIN_MEMORY >> 20
                 )

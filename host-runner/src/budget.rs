@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::render::counted;
+
 /// What a VM may meet on one host; what is `None` has no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Budget {
@@ -123,11 +125,15 @@ pub enum Passed {
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pages { pages, limit } => write!(f, "{pages} poisoned pages, where {limit} may be"),
+            Self::Pages { pages, limit } => write!(
+                f,
+                "{}; the budget allows {limit}",
+                counted((*pages).into(), "poisoned page")
+            ),
             Self::Aborts { limit } => write!(
                 f,
-                "more than {} aborts within {} s",
-                limit.count,
+                "more than {} within {} s",
+                counted(limit.count.into(), "abort"),
                 limit.window.as_secs()
             ),
         }

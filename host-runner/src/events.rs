@@ -171,6 +171,9 @@ pub struct ScenarioStarted {
     pub scenario: String,
     /// Its claim.
     pub title: String,
+    /// What it is there to show.
+    #[serde(default)]
+    pub teaches: String,
     /// What Linux does with the same.
     pub linux: Option<String>,
 }
@@ -400,8 +403,8 @@ pub struct Verdict {
     pub verdict: Outcome,
     /// Wall-clock time.
     pub wall_ms: u64,
-    /// Aborts in the journal.
-    pub aborts: u64,
+    /// Aborts in the journal; `null` where no journal was read: the VM was saved, or lost with the lab.
+    pub aborts: Option<u64>,
     /// What is not as expected.
     pub findings: Vec<Finding>,
 }

@@ -371,7 +371,7 @@ fn verdict(scenario: &Scenario, run: &Run, judged: &Judged) -> Verdict {
             judge::Outcome::Timeout => Outcome::Timeout,
         },
         wall_ms: u64::try_from(run.wall.as_millis()).unwrap_or(u64::MAX),
-        aborts: judged.evidence.aborts.len() as u64,
+        aborts: Some(judged.evidence.aborts.len() as u64),
         findings: findings.collect(),
     }
 }

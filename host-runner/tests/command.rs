@@ -44,6 +44,15 @@ fn explain_says_corrected_and_exits_with_zero() {
     let output = seawall(&["explain", "--as", "disr", "0x80000c11", "--format", "json"]);
     assert_eq!(code(&output), 0);
     assert!(out(&output).contains("\"register\":\"disr\""));
+    let hint = "if this is DISR_EL1: seawall explain 0x80000c11 --as disr\n";
+    assert!(out(&seawall(&["explain", "0x80000c11"])).ends_with(hint));
+    for arguments in [
+        &["explain", "0xbe001811"][..],
+        &["explain", "0x82000010"],
+        &["explain", "0x80000c11", "--as", "disr"],
+    ] {
+        assert!(!out(&seawall(arguments)).contains("DISR_EL1: "), "{arguments:?}");
+    }
     let output = seawall(&["explain", "be001811", "--color", "always"]);
     assert!(out(&output).contains('\x1b'));
 }
@@ -193,6 +202,66 @@ fn kvm_on_another_host_is_three() {
     assert_eq!(code(&seawall(&["run", "--backend", "kvm"])), 3);
 }
 
+/// The least that is an arm64 Image: its magic number.
+fn image() -> [u8; 64] {
+    let mut image = [0; 64];
+    image[0x38..0x3c].copy_from_slice(b"ARM\x64");
+    image
+}
+
+/// A stand-in for QEMU: enough to be found. It leaves a trace when it is run.
+#[cfg(unix)]
+#[test]
+fn a_path_given_by_hand_that_is_not_what_it_has_to_be_is_three_on_every_backend() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("qemu-system-aarch64"), "#!/bin/sh\necho > ran\n").unwrap();
+    fs::set_permissions(at("qemu-system-aarch64"), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["seawall.Image", "shim.Image"] {
+        fs::write(at(name), image()).unwrap();
+    }
+    fs::write(at("letter"), "dear all").unwrap();
+    fs::create_dir(at("empty")).unwrap();
+    let all_zero = [0; 4096];
+    fs::write(at("zero.Image"), all_zero).unwrap();
+    for (option, wanted) in [
+        ("--kernel", "an uncompressed arm64 Linux Image"),
+        ("--image", "a guest as an arm64 Linux Image"),
+        ("--artefacts", "the folder that `cargo xtask build` fills"),
+    ] {
+        for path in ["nowhere", "letter", "empty", "zero.Image"] {
+            for backend in ["auto", "kvm", "lab", "qemu"] {
+                let arguments = ["run", "=load", "--backend", backend, option, path];
+                let output = in_folder(folder.path(), &arguments);
+                let told = err(&output);
+                assert_eq!(
+                    (code(&output), out(&output).as_str()),
+                    (3, ""),
+                    "{arguments:?}: {told}"
+                );
+                assert_eq!(told.matches("error: ").count(), 1, "{told}");
+                for piece in [option, path, wanted] {
+                    assert!(told.contains(piece), "{arguments:?}: no `{piece}` in {told}");
+                }
+            }
+        }
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    let by_variable = command
+        .args(["run", "=load", "--backend", "qemu"])
+        .env("SEAWALL_KERNEL", at("letter"))
+        .output()
+        .unwrap();
+    assert_eq!(code(&by_variable), 3);
+    assert!(
+        err(&by_variable).contains("SEAWALL_KERNEL: "),
+        "{}",
+        err(&by_variable)
+    );
+    assert!(!at("ran").exists(), "nothing runs");
+}
+
 /// A stand-in for QEMU: enough to be found.
 #[cfg(unix)]
 #[test]
@@ -202,9 +271,11 @@ fn a_lab_without_its_kernel_is_a_skip_of_everything_with_reason_and_fix() {
     let qemu = folder.path().join("qemu-system-aarch64");
     fs::write(&qemu, "#!/bin/sh\nexit 1\n").unwrap();
     fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.path().join("seawall.Image"), image()).unwrap();
     let output = in_folder(
         folder.path(),
-        // The folder is empty; without naming it, the tree that this test was built in would be looked through.
+        // The folder has nothing but the guest; without naming it, the tree that this test was built in would be looked
+        // through.
         &[
             "run",
             "=load",
@@ -241,6 +312,42 @@ fn list_shows_every_scenario_for_people_and_machines() {
             listed["scenario"].is_string() && listed["backends"].is_array(),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn show_says_all_of_a_scenario_and_gives_its_text() {
+    let text = out(&seawall(&["show", "load"]));
+    for piece in [
+        "load  A load from a poisoned page costs the one task that made it\n",
+        "\nteaches  ",
+        "\nruns on  qemu, kvm, lab\n",
+        "\nroutes   hole\n",
+        "\nLinux    Linux sends SIGBUS",
+        "\ncites    ",
+        "\n[[inject]]\ntask = \"load\"\n",
+    ] {
+        assert!(text.contains(piece), "no {piece:?} in {text}");
+    }
+    let toml = out(&seawall(&["show", "=load", "--format", "toml"]));
+    assert_eq!(toml, include_str!("../scenarios/load.toml"));
+    let unknown = seawall(&["show", "laod"]);
+    assert_eq!((code(&unknown), out(&unknown).as_str()), (2, ""));
+    assert!(
+        err(&unknown).contains("did you mean `load`?"),
+        "{}",
+        err(&unknown)
+    );
+}
+
+#[test]
+fn help_ends_with_examples_and_exit_codes() {
+    for command in ["run", "list", "show", "explain"] {
+        let help = out(&seawall(&[command, "--help"]));
+        let (_, below) = help.split_once("Examples:\n").expect(command);
+        let examples = below.lines().filter(|line| line.starts_with("  seawall "));
+        assert_eq!(examples.count(), 2, "{help}");
+        assert!(below.contains("\nExit codes: 0 "), "{help}");
     }
 }
 
@@ -289,7 +396,7 @@ fn a_file_that_cannot_be_restored_is_two_and_says_why() {
     fs::write(folder.path().join("letter"), "dear all").unwrap();
     fs::write(folder.path().join("cut"), "SEAWALLV").unwrap();
     for (file, why) in [
-        ("letter", "no saved VM"),
+        ("letter", "not a saved VM"),
         ("cut", "the file is cut: it has 8 bytes of 64"),
         ("none", "none: "),
     ] {

@@ -286,7 +286,7 @@ fn a_vm_over_its_budget_is_saved_is_told_of_once_and_goes_on_without_its_bad_pag
         .lines()
         .filter(|line| line.contains(r#""level":"critical""#))
         .collect();
-    let reason = "4 poisoned pages, where 3 may be";
+    let reason = "4 poisoned pages; the budget allows 3";
     assert!(
         matches!(critical.as_slice(), [line] if line.contains(r#""event":"evacuation""#) && line.contains(reason)),
         "{said}"

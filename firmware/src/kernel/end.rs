@@ -72,16 +72,25 @@ impl Guest {
         match (damaged, faulted, aborts) {
             (0, 0, 0) => log::info!("verdict: clean, no memory error"),
             (0, 0, _) => log::info!(
-                "verdict: survived {aborts} memory errors, {} frames retired",
-                census.retired
+                "verdict: survived {aborts} memory error{}, {} frame{} retired",
+                plural(aborts),
+                census.retired,
+                plural(census.retired)
             ),
-            (0, _, _) => {
-                log::info!("verdict: survived {aborts} memory errors, {faulted} tasks faulted by themselves")
-            }
-            (_, _, _) => log::info!("verdict: failed, {damaged} tasks found damage"),
+            (0, _, _) => log::info!(
+                "verdict: survived {aborts} memory error{}, {faulted} task{} faulted by themselves",
+                plural(aborts),
+                plural(faulted)
+            ),
+            (_, _, _) => log::info!("verdict: failed, {damaged} task{} found damage", plural(damaged)),
         }
         leave(if damaged == 0 { End::Done } else { End::Failed })
     }
+}
+
+/// The ending of what there are so many of.
+fn plural(count: impl Into<u64>) -> &'static str {
+    if count.into() == 1 { "" } else { "s" }
 }
 
 /// One line for a task.

@@ -50,6 +50,9 @@ const PLACE_SHIFT: u32 = 32;
 const RECOVERABLE: u32 = 0xc11;
 
 pub(super) fn bench(arguments: &BenchArguments) -> Exit {
+    if let Err(reason) = arguments.place.check() {
+        return complain::about_place(&reason);
+    }
     let events = match measure(arguments) {
         Ok(events) => events,
         Err(missing) => {

@@ -22,7 +22,7 @@ pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
         LibraryError::Unreadable { .. }
         | LibraryError::Empty(_)
         | LibraryError::Twice { .. }
-        | LibraryError::NoMatch { .. } => say!("error: {error}"),
+        | LibraryError::NoMatch(_) => say!("error: {error}"),
     }
     Exit::Usage
 }
@@ -31,6 +31,12 @@ pub fn about_library(error: &LibraryError, colour: ColourChoice) -> Exit {
 pub fn about_usage(reason: &dyn std::fmt::Display) -> Exit {
     say!("error: {}", escape::text(&reason.to_string()));
     Exit::Usage
+}
+
+/// A path that was given by hand and is not what it has to be.
+pub fn about_place(reason: &str) -> Exit {
+    say!("error: {}", escape::text(reason));
+    Exit::Environment
 }
 
 /// Something that the host lacks.

@@ -91,10 +91,25 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
     let explanation = arguments.register.explain(value);
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        ExplainFormat::Text => diagram::draw(arguments.register.name(), value, &explanation, &mut out),
+        ExplainFormat::Text => text(arguments.register, value, &explanation, &mut out),
         ExplainFormat::Json => writeln!(out, "{}", json(arguments.register, value, &explanation)),
     };
     complain::about_writing(written.and_then(|()| out.flush()))
+}
+
+fn text(register: Register, value: u64, explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    diagram::draw(register.name(), value, explanation, out)?;
+    if register == Register::Esr && looks_like_disr(value) {
+        writeln!(out, "\nif this is DISR_EL1: seawall explain {value:#x} --as disr")?;
+    }
+    Ok(())
+}
+
+/// Whether a value of ESR_ELx is more probably one of DISR_EL1. DISR_EL1.A is bit 31, and bits 30 to 25 of that register
+/// are zero [Arm ARM, "DISR_EL1"]; read as ESR_ELx that is an Instruction Abort with IL = 0, and each has IL = 1
+/// [Arm ARM, "ESR_EL1", IL].
+const fn looks_like_disr(value: u64) -> bool {
+    value >> 25 == 0x40
 }
 
 /// The explanation as JSON: Arm's field names in lower case with numbers, `null` where a field means nothing here or

@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
-use super::{ColourChoice, Exit, complain};
+use super::{ColourChoice, Exit, columns, complain};
 use crate::escape;
-use crate::scenario::{Scenario, library};
+use crate::render::wrapped;
+use crate::scenario::{Platform, Scenario, library};
 
 /// What `seawall list` can be told.
 #[derive(Args, Debug)]
@@ -70,7 +71,7 @@ pub(super) fn list(arguments: &ListArguments) -> Exit {
     };
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        ListFormat::Text => text(&scenarios, &mut out),
+        ListFormat::Text => text(&scenarios, columns(), &mut out),
         ListFormat::Ndjson => scenarios.iter().try_for_each(|scenario| {
             serde_json::to_writer(&mut out, &listed(scenario))?;
             writeln!(out)
@@ -99,41 +100,104 @@ fn listed(scenario: &Scenario) -> Listed<'_> {
 }
 
 /// The routes of its injections, each once.
-fn routes(scenario: &Scenario) -> Vec<&'static str> {
+pub(super) fn routes(scenario: &Scenario) -> Vec<&'static str> {
     let mut routes: Vec<_> = scenario.injections.iter().map(|inject| inject.route).collect();
     routes.sort_unstable();
     routes.dedup();
     routes
 }
 
-fn text(scenarios: &[Scenario], out: &mut dyn Write) -> io::Result<()> {
+/// The backends that it can run on; what needs KVM has it in the lab too.
+pub(super) fn backends(scenario: &Scenario) -> Vec<&'static str> {
+    let backends = scenario.platforms.iter().flat_map(|platform| match platform {
+        Platform::Qemu => &["qemu"][..],
+        Platform::Kvm => &["kvm", "lab"][..],
+    });
+    backends.copied().collect()
+}
+
+/// A line for each scenario; on a terminal of so many columns as many as it takes, and the titles below each other.
+fn text(scenarios: &[Scenario], columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let width = scenarios
         .iter()
         .map(|scenario| scenario.name.chars().count())
         .max()
         .unwrap_or(0);
     for scenario in scenarios {
-        let routes = match routes(scenario).join(" + ") {
-            routes if routes.is_empty() => String::new(),
-            routes => format!("  by {routes}"),
+        let name = escape::text(&scenario.name);
+        let name = name.bold();
+        let title = escape::text(&scenario.title);
+        let details = details(scenario);
+        let Some(columns) = columns else {
+            writeln!(out, "{name:<width$}  {title}  {}", details.join("  ").dimmed())?;
+            continue;
         };
-        let linux = scenario.expect_linux.map_or_else(String::new, |expected| {
-            format!("  Linux: {}", expected.outcome.word())
-        });
-        let tags = if scenario.tags.is_empty() {
-            String::new()
-        } else {
-            format!("  [{}]", escape::text(&scenario.tags.join(", ")))
-        };
-        writeln!(
-            out,
-            "{:<width$}  {}{}{}{}",
-            escape::text(&scenario.name).bold(),
-            escape::text(&scenario.title),
-            routes.dimmed(),
-            linux.dimmed(),
-            tags.dimmed()
-        )?;
+        // A terminal that is narrower than the names is too narrow for anything.
+        let room = columns.saturating_sub(width + 2).max(20);
+        let indent = " ".repeat(width + 2);
+        for (number, line) in wrapped(&title, room).iter().enumerate() {
+            match number {
+                0 => writeln!(out, "{name:<width$}  {line}")?,
+                _ => writeln!(out, "{indent}{line}")?,
+            }
+        }
+        for line in wrapped(&details.join(" · "), room) {
+            writeln!(out, "{indent}{}", line.dimmed())?;
+        }
     }
     Ok(())
+}
+
+/// What is said of a scenario beside its title, the tags last.
+fn details(scenario: &Scenario) -> Vec<String> {
+    let routes = routes(scenario).join(" + ");
+    let linux = scenario.expect_linux.map(|expected| expected.outcome.word());
+    let tags = escape::text(&scenario.tags.join(", "));
+    let details = [
+        (!routes.is_empty()).then(|| format!("by {routes}")),
+        Some(format!("on {}", backends(scenario).join(", "))),
+        linux.map(|word| format!("Linux: {word}")),
+        (!tags.is_empty()).then(|| format!("[{tags}]")),
+    ];
+    details.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(names: &[&str], columns: Option<usize>) -> String {
+        let filters: Vec<String> = names.iter().map(|name| format!("={name}")).collect();
+        let scenarios = library::select(library::load(&[]).unwrap(), &filters, &[]).unwrap();
+        let mut out = Vec::new();
+        text(&scenarios, columns, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_list_is_a_line_for_each_in_a_pipe_and_fits_a_terminal() {
+        let raw = listed(&["load", "serror-uer"], None);
+        let piped = anstream::adapter::strip_str(&raw).to_string();
+        assert_eq!(piped.lines().count(), 2, "{piped}");
+        assert!(
+            piped.contains("costs the one task that made it  by hole  on qemu, kvm, lab  Linux: sigbus  ["),
+            "{piped}"
+        );
+        for columns in [60, 100] {
+            let shown = listed(&["load", "serror-uer"], Some(columns));
+            let shown = anstream::adapter::strip_str(&shown).to_string();
+            assert!(
+                shown.lines().all(|line| line.chars().count() <= columns),
+                "{shown}"
+            );
+            assert!(shown.contains("by hole · on qemu, kvm, lab"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_colour() {
+        let clean = listed(&["no-injection"], None);
+        assert!(!clean.contains("\x1b[2m\x1b[0m"), "{clean:?}");
+        assert!(clean.contains("on qemu"), "{clean:?}");
+    }
 }

@@ -4,7 +4,9 @@ mod bench;
 pub mod complain;
 mod doctor;
 pub mod explain;
+mod help;
 mod list;
+mod show;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -82,21 +84,25 @@ impl ColourChoice {
 
 /// Replays memory errors into an arm64 guest and says what they cost.
 #[derive(Parser, Debug)]
-#[command(name = "seawall", version, after_help = EXIT_CODES)]
+#[command(name = "seawall", version, after_help = help::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 pass, 1 fail, 2 usage or scenario error, 3 environment, 4 all skipped, 5 evacuated, 124 timeout.";
-
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run scenarios and give their verdicts
+    #[command(after_help = help::RUN)]
     Run(RunArguments),
     /// List scenarios
+    #[command(after_help = help::LIST)]
     List(list::ListArguments),
+    /// Show a scenario: what it teaches and cites, what Linux does, where it runs, and its text
+    #[command(after_help = help::SHOW)]
+    Show(show::ShowArguments),
     /// Say what a value of ESR_ELx or DISR_EL1 means
+    #[command(after_help = help::EXPLAIN)]
     Explain(explain::ExplainArguments),
     /// Print the guest's instruction counts beside their limits
     Bench(bench::BenchArguments),
@@ -122,6 +128,11 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
+/// How many columns standard output's terminal has; `None` where it is no terminal.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(terminal_size::Width(width), _)| width.into())
+}
+
 /// Runs the command line.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parse(arguments) {
@@ -135,6 +146,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::List(arguments) => list::list(arguments),
+        Command::Show(arguments) => show::show(arguments),
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Bench(arguments) => bench::bench(arguments),
         Command::Doctor(arguments) => doctor::doctor(arguments),

@@ -6,6 +6,7 @@ use seawall_agent::{AbortRecord, Cause, Level, TaskId};
 
 use super::evidence::Recorded;
 use super::{Case, Findings, Incident};
+use crate::render::counted;
 use crate::scenario::{ExpectedAbort, Far, Frame};
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -21,7 +22,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
         findings.add(
             "aborts",
             "the journal",
-            format_args!("{} aborts", expected.len()),
+            counted(expected.len() as u64, "abort"),
             found.len(),
         );
     }

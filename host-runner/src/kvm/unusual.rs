@@ -29,8 +29,8 @@ pub(super) fn missing_range(abilities: Abilities) -> Option<Missing> {
 pub(super) fn missing_nesting(kvm: &Kvm) -> Option<Missing> {
     (kvm.check_extension_raw(KVM_CAP_ARM_EL2.into()) <= 0).then(|| Missing {
         what: format!("KVM_CAP_ARM_EL2 (capability {KVM_CAP_ARM_EL2}): this host's KVM gives guests no EL2"),
-        fix: "use a host with FEAT_NV2, Linux 6.16 or later and kvm-arm.mode=nested, or a lab of its own on QEMU 9 or \
-              later: seawall run =el2-serror --backend lab"
+        fix: "install QEMU 9 or later and run this scenario alone in the lab, or use an arm64 host with nested \
+              virtualisation: FEAT_NV2, Linux 6.16 or later, kvm-arm.mode=nested"
             .into(),
     })
 }

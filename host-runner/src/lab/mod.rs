@@ -5,7 +5,7 @@
 //! the outer half. Between them: `newc` (the file system), `frame` (the serial line).
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -164,16 +164,29 @@ fn program() -> Result<PathBuf, Missing> {
 
 /// Looks at a file's first 64 bytes.
 fn check(path: &Path, name: &str, fix: &str, right: fn(&[u8; 64]) -> bool) -> Result<(), Missing> {
-    let mut head = [0; 64];
-    let problem = match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) if right(&head) => return Ok(()),
-        Ok(()) => "is something else".to_owned(),
-        Err(error) => format!("cannot be read: {error}"),
+    let Some(problem) = problem(path, right) else {
+        return Ok(());
     };
     Err(Missing {
         what: format!("{name}: {} {problem}", path.display()),
         fix: fix.to_owned(),
     })
+}
+
+/// What is wrong with a file that has to begin so.
+fn problem(path: &Path, right: fn(&[u8; 64]) -> bool) -> Option<String> {
+    let mut head = [0; 64];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) if right(&head) => None,
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => Some(format!("cannot be read: {error}")),
+        // Another file, or one that is too short to be the right one.
+        Ok(()) | Err(_) => Some("is something else".to_owned()),
+    }
+}
+
+/// What is wrong with a file that has to be an arm64 Linux Image.
+pub(crate) fn image_problem(path: &Path) -> Option<String> {
+    problem(path, is_image)
 }
 
 /// [Linux `Documentation/arch/arm64/booting.rst`] the magic number at offset 56.

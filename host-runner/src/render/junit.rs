@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::Renderer;
+use super::{Renderer, table};
 use crate::events::{Event, Finding, Outcome};
 
 #[derive(Default)]
@@ -29,7 +29,8 @@ impl Renderer for Junit {
                     Outcome::Timeout => TestCaseStatus::non_success(NonSuccessKind::Error),
                 };
                 if matches!(verdict.verdict, Outcome::Saved | Outcome::Evacuated) {
-                    status.set_message("saved, to be judged once it is restored");
+                    let word = table::word(verdict.verdict);
+                    status.set_message(format!("{word}; its verdict comes with seawall run --restore"));
                 } else if verdict.verdict != Outcome::Pass {
                     let first = verdict.findings.first().map(sentence).unwrap_or_default();
                     let all: Vec<String> = verdict.findings.iter().map(sentence).collect();

@@ -5,16 +5,18 @@ use std::io::{self, Write};
 use owo_colors::OwoColorize as _;
 
 use super::seconds;
-use crate::events::{Outcome, Totals};
+use crate::events::{Finding, Outcome, Totals};
 
 /// A row: a scenario and how it came out.
 pub(super) struct Row {
     pub(super) name: String,
     /// `None`: it was skipped.
     pub(super) outcome: Option<Outcome>,
-    pub(super) aborts: u64,
+    /// `None`: nothing was judged, so nobody has counted them.
+    pub(super) aborts: Option<u64>,
     pub(super) cost: Option<u64>,
     pub(super) wall_ms: u64,
+    pub(super) findings: Vec<Finding>,
 }
 
 pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -37,8 +39,9 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
             Some(Outcome::Fail | Outcome::Timeout) => verdict.red().bold().to_string(),
             None => verdict.yellow().to_string(),
         };
-        let cost = row.cost.map_or_else(|| "–".to_owned(), |cost| cost.to_string());
-        let (name, aborts, wall) = (&row.name, row.aborts, seconds(row.wall_ms));
+        let known = |figure: Option<u64>| figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string());
+        let (aborts, cost) = (known(row.aborts), known(row.cost));
+        let (name, wall) = (&row.name, seconds(row.wall_ms));
         writeln!(
             out,
             "{name:<width$}  {verdict}  {aborts:>6}  {cost:>11}  {wall:>8}"
@@ -71,7 +74,38 @@ pub(super) fn draw(rows: &[Row], totals: &Totals, backend: &str, out: &mut dyn W
         out,
         "\n{backend}: {summary}{saved}{late} in {}",
         seconds(totals.wall_ms)
-    )
+    )?;
+    failures(rows, out)
+}
+
+/// Names what failed once more: its timeline may be thousands of lines above.
+fn failures(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
+    for row in rows {
+        let (Some(Outcome::Fail | Outcome::Timeout), name) = (row.outcome, row.name.bold()) else {
+            continue;
+        };
+        match row.findings.split_first() {
+            Some((first, others)) => {
+                let more = match others.len() {
+                    0 => String::new(),
+                    more => format!("; {more} more above"),
+                };
+                let Finding {
+                    check,
+                    at,
+                    expected,
+                    got,
+                } = first;
+                writeln!(
+                    out,
+                    "  {} {name}  {check}: {at}: expected {expected}, got {got}{more}",
+                    "✘".red()
+                )?;
+            }
+            None => writeln!(out, "  {} {name}", "✘".red())?,
+        }
+    }
+    Ok(())
 }
 
 pub(super) const fn word(outcome: Outcome) -> &'static str {

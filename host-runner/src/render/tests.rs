@@ -16,7 +16,7 @@ fn stream() -> Vec<Event> {
         version: "0".into(),
         backend: "lab".into(),
         kvm: Some("7.2".into()),
-        why: "it was asked for".into(),
+        why: "requested".into(),
         not: vec![],
         scenarios: 3,
     })];
@@ -30,6 +30,7 @@ fn stream() -> Vec<Event> {
         all.push(Event::ScenarioStarted(crate::events::ScenarioStarted {
             scenario: story.scenario.name.clone(),
             title: story.scenario.title.clone(),
+            teaches: "Why.".into(),
             linux: Some("It\nwould panic.".into()),
         }));
         all.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));
@@ -69,7 +70,7 @@ fn ktap_has_a_plan_a_line_for_each_and_totals() {
     assert_eq!(
         rendered(Format::Ktap),
         "KTAP version 1\n\
-         # backend: lab (it was asked for)\n\
+         # backend: lab (requested)\n\
          1..3\n\
          ok 1 load\n\
          # damage: bystander (slot 2): expected 0, got 1\n\
@@ -123,11 +124,68 @@ fn text_shows_the_timeline_and_of_a_failure_what_was_seen() {
         "load      pass          1          480    1.23 s\n",
         "bad       FAIL          1          480    1.23 s\n",
         "third     skip          0            –    0.00 s\n",
-        "lab: 1 passed, 1 failed, 1 skipped in 2.50 s\n",
+        "lab: 1 passed, 1 failed, 1 skipped in 2.50 s\n  \
+         ✘ bad  damage: bystander (slot 2): expected 0, got 1; 1 more above\n",
     ] {
         assert!(text.contains(piece), "{piece:?} is not in\n{text}");
     }
     assert!(!text.contains('\x1b'));
+    assert!(
+        !text.contains("teaches"),
+        "of several only the claims are told\n{text}"
+    );
+}
+
+#[test]
+fn text_says_of_a_scenario_that_runs_alone_what_it_teaches() {
+    let mut events = stream();
+    if let Some(Event::RunStarted(run)) = events.first_mut() {
+        run.scenarios = 1;
+    }
+    let text = of_events(Format::Text, &events);
+    assert!(text.contains("\n● load  t\n  │ teaches    Why.\n"), "{text}");
+}
+
+/// As many aborts, no two in a row equal, as the text of a scenario that passes does not tell one by one.
+#[test]
+fn many_kinds_of_aborts_are_a_line_each_where_all_is_well_and_told_in_full_where_not() {
+    use crate::events::{Outcome, Verdict};
+    let story = Story::load();
+    let once = timeline::events(&story.scenario, &story.run(), &story.judged());
+    let mut events = Vec::new();
+    for number in 0..12 {
+        events.extend(once.iter().filter_map(|event| match event {
+            Event::Abort(abort) if number % 3 == 0 => {
+                let mut other = abort.clone();
+                other.decision = "heal".into();
+                Some(Event::Abort(other))
+            }
+            Event::Trigger(_) | Event::Injection(_) | Event::Abort(_) => Some(event.clone()),
+            _ => None,
+        }));
+    }
+    let told = |verdict: Outcome| {
+        let end = Verdict {
+            scenario: "load".into(),
+            verdict,
+            wall_ms: 1,
+            aborts: Some(12),
+            findings: Vec::new(),
+        };
+        of_events(
+            Format::Text,
+            &[events.as_slice(), &[Event::Verdict(end)]].concat(),
+        )
+    };
+    assert_eq!(
+        told(Outcome::Pass),
+        "  │ injection  12 × the page is taken out of stage 2\n  \
+         │ aborts     8 × kill · ESR 0x92000010 · recoverable · EL0 synchronous +0x400\n  \
+         │            4 × heal · ESR 0x92000010 · recoverable · EL0 synchronous +0x400\n  \
+         │ decode     seawall explain 0x92000010 says what one means\n  \
+         ✔ pass in 0.00 s\n"
+    );
+    assert_eq!(told(Outcome::Fail).matches("│ decode").count(), 12);
 }
 
 #[test]
@@ -148,7 +206,8 @@ fn what_linux_did_is_told_in_its_own_words_beside_ours() {
         }))
     };
     let good = compared(Some("panic"), None);
-    let text = of_events(Format::Text, std::slice::from_ref(&good));
+    let told = |event: &Event| of_events(Format::Text, &[event.clone(), Event::RunEnded(Totals::default())]);
+    let text = told(&good);
     for piece in [
         "in Linux   7.2.13, a process announces and does the same (run) · 1.88 s\n",
         "Kernel panic - not syncing: Asynchronous SError Interrupt\n",
@@ -169,7 +228,7 @@ fn what_linux_did_is_told_in_its_own_words_beside_ours() {
         json.contains(r#""outcome":null"#) && json.contains(r#""level":"error""#),
         "{json}"
     );
-    let text = of_events(Format::Text, &[bad]);
+    let text = told(&bad);
     assert!(text.contains("Linux: it stood still"), "{text}");
 }
 
@@ -281,7 +340,7 @@ fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
             scenario: "s".into(),
             verdict: Outcome::Saved,
             wall_ms: 5,
-            aborts: 0,
+            aborts: None,
             findings: vec![],
         }),
         Event::RunEnded(Totals {
@@ -294,11 +353,19 @@ fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
             Format::Text,
             "vm.seawall · 4096 bytes, 3 pages, 2 poisoned left out, an SError pending",
         ),
+        (
+            Format::Text,
+            "✔ saved in 0.00 s; its verdict comes with `seawall run --restore vm.seawall`",
+        ),
+        (Format::Text, "s         saved         –            –    0.00 s"),
         (Format::Text, "0 passed, 0 failed, 0 skipped, 1 saved"),
         (Format::Ktap, "ok 1 s # SKIP saved"),
         (Format::Ktap, "pass:0 fail:0 xfail:0 xpass:0 skip:1"),
-        (Format::Junit, "to be judged once it is restored"),
-        (Format::Ndjson, r#""verdict":"saved""#),
+        (
+            Format::Junit,
+            "saved; its verdict comes with seawall run --restore",
+        ),
+        (Format::Ndjson, r#""verdict":"saved","wall_ms":5,"aborts":null"#),
     ] {
         let mut out = Vec::new();
         let mut renderer = renderer(format);
@@ -373,6 +440,7 @@ fn whatever_a_scenario_or_a_lab_is_called_no_control_character_is_written() {
     let mut events = vec![Event::ScenarioStarted(crate::events::ScenarioStarted {
         scenario: story.scenario.name.clone(),
         title: "t\x1b]0;x\x07\u{9b}31m\u{202e}".into(),
+        teaches: "w\x1b[2J".into(),
         linux: Some("It\nwould panic.".into()),
     })];
     events.extend(timeline::events(&story.scenario, &story.run(), &story.judged()));

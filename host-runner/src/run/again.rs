@@ -94,7 +94,7 @@ fn end(
             scenario: scenario.name.clone(),
             verdict: Outcome::Fail,
             wall_ms: milliseconds(before),
-            aborts: 0,
+            aborts: None,
             findings: vec![Finding {
                 check: "save".into(),
                 at: "the saved VM".into(),
@@ -134,7 +134,7 @@ pub(super) fn write(
         scenario: scenario.name.clone(),
         verdict: outcome,
         wall_ms: milliseconds(before),
-        aborts: 0,
+        aborts: None,
         findings: Vec::new(),
     }));
     Ok(())
@@ -311,7 +311,7 @@ mod tests {
     fn who_is_told_of_an_evacuation_is_told_what_why_and_where() {
         let evacuation = Evacuation {
             scenario: "load".into(),
-            reason: "3 poisoned pages, where 2 may be".into(),
+            reason: "3 poisoned pages; the budget allows 2".into(),
             pages: Some(3),
             budget: "pages=2".into(),
         };
@@ -320,7 +320,7 @@ mod tests {
         let command = r#"printf %s "$SEAWALL_SCENARIO|$SEAWALL_REASON|$SEAWALL_FILE" > "$SEAWALL_FILE.told""#;
         tell(command, &evacuation, &file).unwrap();
         let told = std::fs::read_to_string(folder.path().join("vm.seawall.told")).unwrap();
-        let expected = format!("load|3 poisoned pages, where 2 may be|{}", file.display());
+        let expected = format!("load|3 poisoned pages; the budget allows 2|{}", file.display());
         assert_eq!(told, expected);
         assert!(tell("exit 3", &evacuation, &file).unwrap_err().contains('3'));
     }
@@ -336,7 +336,7 @@ mod tests {
         let mut output = Output::to(Box::new(buffer.clone()), Format::Ndjson);
         saved(&load(), b"nothing", Duration::ZERO, &keep, &mut output);
         assert_eq!(output.finish(), Exit::Fail);
-        assert!(buffer.text().contains("no saved VM"), "{}", buffer.text());
+        assert!(buffer.text().contains("not a saved VM"), "{}", buffer.text());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

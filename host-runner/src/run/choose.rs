@@ -67,7 +67,7 @@ pub(super) fn choose(name: BackendName, needs_kvm: bool, place: &PlaceArguments)
             Ok((name, backend)) => Ok(Choice {
                 name,
                 backend,
-                why: "it was asked for".into(),
+                why: "requested".into(),
                 not: Vec::new(),
             }),
             Err((_, missing)) if name == BackendName::Lab && is_kernel_missing(place) => {
@@ -112,11 +112,9 @@ fn is_kernel_missing(place: &PlaceArguments) -> bool {
         || on_path("qemu-system-aarch64"),
         |named| Path::new(&named).is_file(),
     );
-    let kernel = place
-        .kernel
-        .clone()
-        .unwrap_or_else(|| place.folder().join("lab-kernel.Image"));
-    qemu && !kernel.is_file()
+    // One that was named by hand was looked at before.
+    let by_default = place.folder().join("lab-kernel.Image");
+    qemu && place.kernel.is_none() && !by_default.is_file()
 }
 
 fn unavailable((backend, missing): (&'static str, Missing)) -> Unavailable {

@@ -4,12 +4,14 @@ use clap::ValueEnum;
 
 use super::choose::{self, Choice, Unchosen};
 use super::keep::Keep;
+use super::progress::Progress;
 use super::{BackendName, Output, RunArguments, direct, skip_all, skipped, started};
 use crate::backend::Missing;
 use crate::command::{Exit, complain};
 use crate::escape;
 use crate::events::{Compared, Event, Finding, Outcome, Verdict};
 use crate::linux::{self, Linux};
+use crate::render::{are, counted};
 use crate::scenario::{ExpectedLinux, Scenario};
 
 /// With what our guest is compared.
@@ -57,8 +59,12 @@ pub(super) fn run(arguments: &RunArguments, scenarios: Vec<Scenario>, output: &m
                     continue;
                 };
                 say!("seawall: {} on qemu, and in Linux", scenario.name);
+                let progress = Progress::of(&format!("{} on qemu", scenario.name));
                 let events = direct::judged(backend.as_ref(), image, scenario, &Keep::default());
-                match events.and_then(|ours| Ok((ours, linux.meets(scenario, expected)?))) {
+                progress.now(&format!("{} in Linux", scenario.name));
+                let both_ran = events.and_then(|ours| Ok((ours, linux.meets(scenario, expected)?)));
+                drop(progress);
+                match both_ran {
                     Ok((ours, theirs)) => both(scenario, expected, ours, theirs)
                         .into_iter()
                         .for_each(|event| output.event(event)),
@@ -83,8 +89,8 @@ fn leave_out(scenarios: Vec<Scenario>) -> Vec<Scenario> {
         return others;
     }
     if !others.is_empty() {
-        let count = others.len();
-        say!("seawall: {count} scenarios have no [expect.linux], and are left out");
+        let (count, verb) = (counted(others.len() as u64, "scenario"), are(others.len()));
+        say!("seawall: {count} without [expect.linux] {verb} left out");
     }
     meant
 }

@@ -4,6 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use super::keep::Keep;
+use super::progress::Progress;
 use super::{Output, again, skipped};
 use crate::backend::{Backend, Limits, Missing, Request, Run, RunEnd, State};
 use crate::budget::Passed;
@@ -18,18 +19,18 @@ pub(super) fn not_for(scenario: &Scenario, platform: Platform) -> Option<Missing
     if scenario.platforms.contains(&platform) {
         return None;
     }
-    let words: Vec<&str> = scenario
-        .platforms
-        .iter()
-        .map(|platform| platform.word())
-        .collect();
+    let words = scenario.platforms.iter().map(|platform| match platform {
+        Platform::Qemu => "on plain QEMU",
+        Platform::Kvm => "under KVM",
+    });
+    let words: Vec<&str> = words.collect();
     let fix = if platform == Platform::Qemu {
         "seawall run --backend lab"
     } else {
         "seawall run --backend qemu"
     };
     Some(Missing {
-        what: format!("this scenario is for {} alone", words.join(", ")),
+        what: format!("this scenario runs only {}", words.join(" or ")),
         fix: fix.into(),
     })
 }
@@ -48,7 +49,10 @@ pub(super) fn run(
             continue;
         }
         say!("seawall: {} on {}", scenario.name, backend.name());
-        match one(backend, image, scenario, keep) {
+        let progress = Progress::of(&format!("{} on {}", scenario.name, backend.name()));
+        let ended = one(backend, image, scenario, keep);
+        drop(progress);
+        match ended {
             // Judged as a whole, and by whoever goes on with it.
             Ok(Run {
                 end: RunEnd::Saved(bytes),
@@ -114,6 +118,7 @@ fn begun(scenario: &Scenario) -> Event {
     Event::ScenarioStarted(ScenarioStarted {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
+        teaches: scenario.teaches.clone(),
         linux: scenario.linux.clone(),
     })
 }

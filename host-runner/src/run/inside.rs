@@ -6,6 +6,7 @@ use seawall_replay::plan::Injection;
 
 use super::direct::not_for;
 use super::keep::Keep;
+use super::progress::Progress;
 use super::{Output, again, skipped};
 use crate::backend::Missing;
 use crate::escape;
@@ -82,7 +83,16 @@ fn follow<'a>(
         saved_after: None,
         evacuation: None,
     };
-    let end = session(&mut |line| listener.line(line));
+    let progress = Progress::of("the lab boots");
+    let end = session(&mut |line| {
+        let quiet = progress.quiet();
+        listener.line(line);
+        drop(quiet);
+        if let Some(scenario) = listener.running() {
+            progress.now(&format!("{} in the lab", scenario.name));
+        }
+    });
+    drop(progress);
     let Listener {
         started: unsaid,
         last,
@@ -201,7 +211,7 @@ fn failed(scenario: &Scenario, check: &str, at: &str, expected: &str, got: &str)
         scenario: scenario.name.clone(),
         verdict: Outcome::Fail,
         wall_ms: 0,
-        aborts: 0,
+        aborts: None,
         findings: vec![Finding {
             check: check.into(),
             at: at.into(),
@@ -227,6 +237,15 @@ struct Listener<'a> {
 }
 
 impl Listener<'_> {
+    /// Which scenario runs by now: the command inside runs them in order.
+    fn running(&self) -> Option<&Scenario> {
+        let mut unreported = self
+            .scenarios
+            .iter()
+            .filter(|scenario| !self.output.has_reported(&scenario.name));
+        unreported.next().filter(|_| self.started.is_none())
+    }
+
     fn line(&mut self, line: Line<'_>) {
         match line {
             Line::Out(text) => match serde_json::from_str::<Event>(text) {

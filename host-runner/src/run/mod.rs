@@ -8,6 +8,7 @@ mod inside;
 mod keep;
 mod output;
 pub mod place;
+mod progress;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::budget::Budget;
 use crate::command::{ColourChoice, Exit, complain};
 use crate::events::{Event, RunStarted, SCHEMA, Skipped};
 use crate::lab::Lab;
-use crate::render::Format;
+use crate::render::{Format, are, counted};
 use crate::scenario::{Platform, Scenario, library};
 
 use choose::{Backend, Choice, Unchosen};
@@ -46,7 +47,7 @@ pub struct RunArguments {
     /// Save the VM to this file where its scenario says so, and end there
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Let --save replace a file that is no saved VM
+    /// Let --save replace a file that is not a saved VM
     #[arg(long, requires = "save")]
     pub overwrite: bool,
     /// Go on with the VM in this file; it is judged by the scenario that it was saved under
@@ -122,6 +123,9 @@ pub fn run(arguments: &RunArguments) -> Exit {
     if let Err(reason) = fits.and_then(|()| arguments.save.as_ref().map_or(Ok(()), can_save)) {
         return complain::about_usage(&reason);
     }
+    if let Err(reason) = arguments.place.check() {
+        return complain::about_place(&reason);
+    }
     let keep = Keep {
         save: arguments.save.clone(),
         overwrite: arguments.overwrite,
@@ -167,7 +171,7 @@ pub fn run(arguments: &RunArguments) -> Exit {
     for unavailable in &choice.not {
         say!("seawall: not on {}: {}", unavailable.backend, unavailable.reason);
     }
-    say!("seawall: on {}: {}", choice.name, choice.why);
+    say!("seawall: backend: {} ({})", choice.name, choice.why);
     let scenarios = leave_out(scenarios, choice.name, !filters.is_empty());
     let started = started(&choice, &scenarios);
     match &choice.backend {
@@ -244,9 +248,9 @@ fn leave_out(scenarios: Vec<Scenario>, backend: &str, by_name: bool) -> Vec<Scen
         return others;
     }
     if !others.is_empty() {
-        let count = others.len();
+        let (count, verb) = (counted(others.len() as u64, "scenario"), are(others.len()));
         say!(
-            "seawall: {count} scenarios are not for {backend}, and left out: `seawall list` says for what each is"
+            "seawall: {count} {verb} not for {backend}, and left out: `seawall list` says which backends each runs on"
         );
     }
     meant
@@ -275,7 +279,7 @@ fn skip_all(scenarios: &[Scenario], backend: &str, missing: &Missing, output: &m
         version: env!("CARGO_PKG_VERSION").into(),
         backend: backend.into(),
         kvm: None,
-        why: "it was asked for".into(),
+        why: "requested".into(),
         not: Vec::new(),
         scenarios: scenarios.len(),
     }));

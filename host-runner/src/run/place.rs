@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::backend::Missing;
+use crate::lab;
 
 /// The guest's file name among the artefacts.
 pub const IMAGE: &str = "seawall.Image";
@@ -13,7 +14,7 @@ pub const IMAGE: &str = "seawall.Image";
 /// Where to look.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArguments {
-    /// The folder with seawall.Image and its company; by default that of this command, or the nearest target/seawall
+    /// The folder with seawall.Image and the files beside it; by default that of this command, or the nearest target/seawall
     #[arg(long, value_name = "DIR")]
     pub artefacts: Option<PathBuf>,
     /// The arm64 Linux Image that the lab boots
@@ -65,9 +66,60 @@ impl PlaceArguments {
     /// [`Missing`], with the line that builds it.
     pub fn read_image(&self) -> Result<Vec<u8>, Missing> {
         let path = self.image();
-        std::fs::read(&path).map_err(|error| Missing {
-            what: format!("the guest's Image cannot be read: {}: {error}", path.display()),
+        let missing = |problem: String| Missing {
+            what: format!("the guest's Image: {} {problem}", path.display()),
             fix: "cargo xtask build".into(),
+        };
+        if let Some(problem) = lab::image_problem(&path) {
+            return Err(missing(problem));
+        }
+        std::fs::read(&path).map_err(|error| missing(format!("cannot be read: {error}")))
+    }
+
+    /// Looks at each path that was given by hand, whether or not the backend will: who names one wants that one and no
+    /// other.
+    ///
+    /// # Errors
+    /// Which path is wrong, and what it has to be.
+    pub fn check(&self) -> Result<(), String> {
+        let images = [
+            (
+                "--kernel, or SEAWALL_KERNEL",
+                &self.kernel,
+                "an uncompressed arm64 Linux Image",
+            ),
+            (
+                "--image",
+                &self.image,
+                "a guest as an arm64 Linux Image, such as target/seawall/seawall.Image",
+            ),
+        ];
+        for (option, path, wanted) in images {
+            let Some(path) = path else { continue };
+            if let Some(problem) = lab::image_problem(path) {
+                let path = path.display();
+                return Err(format!(
+                    "{option}: {path} {problem}; it has to be {wanted}, with `ARM\\x64` at offset 0x38"
+                ));
+            }
+        }
+        let Some(folder) = &self.artefacts else {
+            return Ok(());
+        };
+        // Another guest was named: that of the folder is not asked for.
+        let problem = match &self.image {
+            None => {
+                lab::image_problem(&folder.join(IMAGE)).map(|problem| format!("{IMAGE} in there {problem}"))
+            }
+            Some(_) => std::fs::read_dir(folder)
+                .err()
+                .map(|error| format!("it cannot be read: {error}")),
+        };
+        problem.map_or(Ok(()), |problem| {
+            Err(format!(
+                "--artefacts: {}: {problem}; it has to be the folder that `cargo xtask build` fills, target/seawall",
+                folder.display()
+            ))
         })
     }
 }

@@ -147,7 +147,7 @@ fn a_scenario_for_another_platform_is_skipped_with_the_way_to_it() {
     assert!(
         buffer
             .text()
-            .contains("ok 1 s # SKIP this scenario is for kvm alone (seawall run --backend lab)\n")
+            .contains("ok 1 s # SKIP this scenario runs only under KVM (seawall run --backend lab)\n")
     );
 }
 

@@ -41,7 +41,7 @@ pub enum SavedError {
 impl fmt::Display for SavedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSaved => f.write_str("this is no saved VM"),
+            Self::NotSaved => f.write_str("not a saved VM"),
             Self::OtherVersion(version) => write!(
                 f,
                 "the file is of version {version}, and this command reads version {VERSION}"

@@ -11,7 +11,7 @@ use super::{MAGIC, MOST_BYTES, Saved, SavedError, decode};
 pub enum FileError {
     /// The system refused.
     Io(PathBuf, io::Error),
-    /// It is no saved VM, or a bad one.
+    /// It is not a saved VM, or a bad one.
     Bad(PathBuf, SavedError),
     /// Something else has that name, and nobody said that it may go.
     InTheWay(PathBuf),
@@ -24,7 +24,7 @@ impl core::fmt::Display for FileError {
             Self::Bad(path, error) => write!(f, "{}: {error}", path.display()),
             Self::InTheWay(path) => write!(
                 f,
-                "{} is there already and no saved VM: name another file, or say --overwrite",
+                "{} is there already and not a saved VM: name another file, or say --overwrite",
                 path.display()
             ),
         }

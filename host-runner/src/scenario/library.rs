@@ -1,5 +1,6 @@
 //! Where scenarios come from: the binary itself, or files and folders that were named.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -37,13 +38,8 @@ pub enum LibraryError {
         second: String,
     },
     /// The filters and tags leave nothing.
-    #[error("no scenario matches {what}{}", hint.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
-    NoMatch {
-        /// What was asked for.
-        what: String,
-        /// What was probably meant.
-        hint: Option<String>,
-    },
+    #[error("{0}")]
+    NoMatch(String),
 }
 
 /// Reads the scenarios of `paths`, or the embedded ones when there are none, sorted by name.
@@ -87,15 +83,9 @@ pub fn select(
     filters: &[String],
     tags: &[String],
 ) -> Result<Vec<Scenario>, LibraryError> {
-    let names: Vec<String> = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
-    for filter in filters {
-        if !names.iter().any(|name| matches(filter, name)) {
-            let hint = super::words::nearest(filter, names.iter().map(String::as_str)).map(str::to_owned);
-            return Err(LibraryError::NoMatch {
-                what: format!("`{filter}`"),
-                hint,
-            });
-        }
+    let wrong = [unknown_names(&scenarios, filters), unknown_tags(&scenarios, tags)].concat();
+    if !wrong.is_empty() {
+        return Err(LibraryError::NoMatch(wrong.join("\n  ")));
     }
     let wanted = |scenario: &Scenario| {
         (filters.is_empty() || filters.iter().any(|filter| matches(filter, &scenario.name)))
@@ -103,13 +93,63 @@ pub fn select(
     };
     let kept: Vec<Scenario> = scenarios.into_iter().filter(wanted).collect();
     if kept.is_empty() {
-        let what = [filters, tags].concat().join(", ");
-        return Err(LibraryError::NoMatch {
-            what: format!("`{what}`"),
-            hint: None,
-        });
+        let what = format!(
+            "no scenario has both a name like `{}` and the tag `{}`: each alone has some, as `seawall list` shows",
+            filters.join("` or `"),
+            tags.join("` or `")
+        );
+        return Err(LibraryError::NoMatch(what));
     }
     Ok(kept)
+}
+
+/// Each filter that matches no name, and where the names are.
+fn unknown_names(scenarios: &[Scenario], filters: &[String]) -> Vec<String> {
+    let names = || scenarios.iter().map(|scenario| scenario.name.as_str());
+    let unknown = filters
+        .iter()
+        .filter(|filter| !names().any(|name| matches(filter, name)));
+    let mut wrong: Vec<String> = unknown
+        .map(|filter| match filter.strip_prefix('=') {
+            Some(exact) => format!("no scenario is called `{exact}`{}", hint(exact, names())),
+            None => format!("no scenario has `{filter}` in its name{}", hint(filter, names())),
+        })
+        .collect();
+    if !wrong.is_empty() {
+        wrong.push("`seawall list` names them all".into());
+    }
+    wrong
+}
+
+/// Each tag that no scenario has, and all that there are.
+fn unknown_tags(scenarios: &[Scenario], tags: &[String]) -> Vec<String> {
+    let known: BTreeSet<&str> = scenarios
+        .iter()
+        .flat_map(|scenario| scenario.tags.iter().map(String::as_str))
+        .collect();
+    let unknown = tags.iter().filter(|tag| !known.contains(tag.as_str()));
+    let mut wrong: Vec<String> = unknown
+        .map(|tag| {
+            format!(
+                "no scenario has the tag `{tag}`{}",
+                hint(tag, known.iter().copied())
+            )
+        })
+        .collect();
+    if !wrong.is_empty() {
+        let known: Vec<&str> = known.into_iter().collect();
+        wrong.push(match known.is_empty() {
+            true => "there are no tags".into(),
+            false => format!("the tags are: {}", known.join(", ")),
+        });
+    }
+    wrong
+}
+
+/// What was probably meant.
+fn hint<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = super::words::nearest(wrong, known);
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 fn matches(filter: &str, name: &str) -> bool {

@@ -139,11 +139,29 @@ fn filters_and_tags_select_and_complain() {
     assert!(names(&[], &["storm"]).unwrap().contains(&"storm".to_owned()));
     assert_eq!(
         names(&["strom"], &[]).unwrap_err(),
-        "no scenario matches `strom`; did you mean `storm`?"
+        "no scenario has `strom` in its name; did you mean `storm`?\n  `seawall list` names them all"
     );
     assert_eq!(
         names(&["=load"], &["storm"]).unwrap_err(),
-        "no scenario matches `=load, storm`"
+        "no scenario has both a name like `=load` and the tag `storm`: each alone has some, as `seawall list` shows"
+    );
+    let all_wrong = names(&["=laod", "load", "zzz"], &["strom", "storm", "9"]).unwrap_err();
+    let lines: Vec<&str> = all_wrong.lines().map(str::trim).collect();
+    assert_eq!(
+        lines.get(..5).unwrap(),
+        [
+            "no scenario is called `laod`; did you mean `load`?",
+            "no scenario has `zzz` in its name",
+            "`seawall list` names them all",
+            "no scenario has the tag `strom`; did you mean `storm`?",
+            "no scenario has the tag `9`",
+        ],
+        "{all_wrong}"
+    );
+    let tags = lines.get(5).unwrap();
+    assert!(
+        tags.starts_with("the tags are: ") && tags.contains(", storm"),
+        "{tags}"
     );
 }
 

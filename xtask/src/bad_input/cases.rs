@@ -141,13 +141,13 @@ fn wrong_machines(trees: &Trees) -> Result<Vec<Case>> {
             memory_mib: 8,
             ..case(
                 "8 MiB of memory",
-                "8192 KiB of memory are too few; 16 MiB are needed",
+                "8192 KiB of memory is too little; 16 MiB are needed",
                 trees.small.clone(),
             )
         },
         case(
             "no memory",
-            "0 KiB of memory are too few",
+            "0 KiB of memory is too little",
             trees.without("memory")?,
         ),
         case(

@@ -52,7 +52,7 @@ fn ours() -> Vec<Event> {
             scenario: "serror-uer".into(),
             verdict: Outcome::Pass,
             wall_ms: 1,
-            aborts: 1,
+            aborts: Some(1),
             findings: vec![],
         }),
     ]
