@@ -9,6 +9,7 @@ use super::{ColourChoice, Exit, complain};
 use crate::doctor::{self, Rows, Scope};
 use crate::lab::Lab;
 use crate::run::place::PlaceArguments;
+use crate::width;
 
 /// What `seawall doctor` can be told.
 #[derive(Args, Debug)]
@@ -79,7 +80,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Exit {
 fn report(rows: &[Rows], arguments: &DoctorArguments) -> Exit {
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        DoctorFormat::Text => doctor::text::draw(rows, &mut out),
+        DoctorFormat::Text => doctor::text::draw(rows, width::of_stdout(), &mut out),
         DoctorFormat::Ndjson => rows.iter().try_for_each(|row| {
             serde_json::to_writer(&mut out, row)?;
             writeln!(out)

@@ -22,7 +22,7 @@ enum State {
     Unknown(&'static str),
 }
 
-const NO_LEVEL: &str = "before Linux 6.18 KVM gives code 0x10 and not the walk's level";
+const NO_LEVEL: &str = "before Linux 6.18 KVM reports code 0x10 instead of the walk's level";
 /// Linux from which on KVM has `KVM_CAP_ARM_EL2`.
 const NESTING: (u32, u32) = (6, 16);
 
@@ -35,7 +35,7 @@ fn no(what: impl Into<String>, fix: impl Into<String>) -> State {
 
 fn if_version(found: Option<(u32, u32)>, least: (u32, u32), what: &str, fix: &str) -> State {
     match found {
-        None => State::Unknown("neither is the lab's kernel"),
+        None => State::Unknown("the lab's kernel version is not known either"),
         Some(found) if found >= least => State::Yes,
         Some(_) => no(what, fix),
     }
@@ -85,7 +85,7 @@ fn in_lab(way: &Way, host: &Host) -> State {
                 "name Linux 6.19 or later with --kernel",
             ),
             Need::Nesting => nested_lab(host, version),
-            Need::DoubleFault2 => State::Unknown("it is the lab's CPU that says"),
+            Need::DoubleFault2 => State::Unknown("it depends on the lab's CPU"),
             _ => State::Yes,
         };
         if !matches!(state, State::Yes) {
@@ -100,7 +100,7 @@ fn nested_lab(host: &Host, kernel: Option<(u32, u32)>) -> State {
     let said = host.qemu.as_ref().and_then(|qemu| qemu.version.as_deref().ok());
     let digits = |word: &str| word.split('.').next()?.parse::<u32>().ok();
     match said.and_then(|said| said.split_ascii_whitespace().find_map(digits)) {
-        None => return State::Unknown("neither is QEMU's version"),
+        None => return State::Unknown("QEMU's version is not known either"),
         Some(..9) => {
             return no(
                 "a lab whose KVM nests needs QEMU 9 or later",
@@ -217,7 +217,7 @@ fn route(way: &Way, host: &Host, scope: Scope) -> Route {
         row.good()
     } else if let Some(why) = unknown {
         Row {
-            value: format!("not known: {why}; --backend lab asks it"),
+            value: format!("not known: {why}; --backend lab asks from inside"),
             ..row
         }
     } else {
@@ -240,7 +240,7 @@ fn route(way: &Way, host: &Host, scope: Scope) -> Route {
         let costs = if planned {
             "the route, once this command has it"
         } else {
-            "scenarios that inject so are skipped"
+            "scenarios that inject this way are skipped"
         };
         Row {
             value: format!("no: {why}"),

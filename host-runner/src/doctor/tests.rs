@@ -200,8 +200,12 @@ fn impossible(rows: &[Rows]) -> Vec<&str> {
 }
 
 fn drawn(rows: &[Rows]) -> String {
+    drawn_in(rows, None)
+}
+
+fn drawn_in(rows: &[Rows], width: Option<usize>) -> String {
     let mut plain = anstream::StripStream::new(Vec::new());
-    text::draw(rows, &mut plain).unwrap();
+    text::draw(rows, width, &mut plain).unwrap();
     String::from_utf8(plain.into_inner()).unwrap()
 }
 
@@ -494,7 +498,7 @@ fn a_route_that_one_backend_lacks_says_so_beside_the_others() {
     let rows = rows(&host);
     // What is left of a route without it is there, and says so.
     let kick = route(&rows, "kick");
-    assert!(kick.row.ok == Some(true) && kick.row.value.contains("without a syndrome alone"));
+    assert!(kick.row.ok == Some(true) && kick.row.value.contains("only without a syndrome"));
     let route = route(&rows, "serror-syndrome");
     assert_eq!(
         (route.row.ok, route.on.as_slice()),
@@ -641,7 +645,70 @@ fn text_is_aligned_wrapped_and_without_control_characters() {
     assert!(text.ends_with("scenarios can run on: lab, qemu\n"), "{text}");
     // Rows that share a cost and a fix say it once.
     let none = drawn(&judge(&laptop("7.2.0"), Scope::Kvm));
-    assert_eq!(none.matches("scenarios that inject so").count(), 1, "{none}");
+    assert_eq!(
+        none.matches("scenarios that inject this way").count(),
+        1,
+        "{none}"
+    );
     let none = drawn(&rows(&without_kvm(Device::Absent, "f")));
     assert!(none.ends_with("no backend can run scenarios\n"), "{none}");
+}
+
+#[test]
+fn a_report_is_as_wide_as_its_stream_and_says_the_same_in_any() {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let hosts = [laptop("6.12.95"), arm64_6_12(), without_kvm(Device::Denied, "f")];
+    for rows in hosts.iter().map(rows) {
+        let usual = drawn(&rows);
+        for width in [60, 80, 140] {
+            let text = drawn_in(&rows, Some(width));
+            for line in text.lines() {
+                // A word that is longer than its place stays whole.
+                let is_one_word = line.split_whitespace().count() == 1;
+                assert!(line.chars().count() <= width || is_one_word, "{width}: {line}");
+                assert!(!line.ends_with(' '), "{line:?}");
+            }
+            assert_eq!(words(&text), words(&usual), "{width}");
+        }
+    }
+}
+
+#[test]
+fn the_legend_has_the_marks_that_are_there() {
+    let legend = |rows: &[Rows]| {
+        let text = drawn(rows);
+        text.lines().rev().nth(1).unwrap_or_default().to_owned()
+    };
+    let all = "✔ available   ✘ missing   – information, or not known";
+    assert_eq!(legend(&rows(&laptop("7.2.0"))), all);
+    let good: Vec<_> = rows(&arm64_7_2())
+        .into_iter()
+        .filter(|row| matches!(row, Rows::Fact(row) if row.ok == Some(true)))
+        .collect();
+    assert_eq!(legend(&good), "✔ available");
+}
+
+#[test]
+fn what_kvm_does_with_bad_arguments_is_said_with_its_numbers() {
+    let value = |taken: &[&str], half_done| {
+        let mut host = arm64_7_2();
+        let events = host.kvm.as_mut().unwrap().events.as_mut().unwrap();
+        events.taken = taken.iter().map(|taken| (*taken).to_owned()).collect();
+        events.half_done = half_done;
+        fact(&rows(&host), "events-arguments").value.clone()
+    };
+    assert_eq!(
+        value(&[], true),
+        "KVM rejects all 58 invalid arguments as documented, and Seawall rejects all of them before calling it. Given \
+         a data abort and a bad syndrome in one call, KVM injects the abort and then returns the error"
+    );
+    let other = value(&["pad[0]"], false);
+    assert!(
+        other.contains("rejects 57 of 58") && other.contains("KVM accepts pad[0]"),
+        "{other}"
+    );
+    assert!(
+        other.ends_with("returns the error and injects nothing"),
+        "{other}"
+    );
 }

@@ -21,7 +21,7 @@ pub(super) struct Way {
 
 /// How the shim brings what a hole brings.
 const HOLE: &str = "stage 2 and an exception entry by the shim";
-const PLAIN: &str = "without a syndrome alone: there is no KVM_CAP_ARM_INJECT_SERROR_ESR (capability 158)";
+const PLAIN: &str = "only without a syndrome: there is no KVM_CAP_ARM_INJECT_SERROR_ESR (capability 158)";
 
 /// What a host may be able to do and a runner need not offer: their ids are words of the scenario language.
 pub(in crate::doctor) const OFFERS: [&str; 4] = ["uffd", "hwpoison", "sea-exit", "registers"];
@@ -82,14 +82,14 @@ pub(super) const WAYS: [Way; 24] = [
         needs: &[Need::SmallPages],
         partly: &[(
             Need::ReadOnlySlots,
-            "of holes alone: there are no read-only memslots",
+            "only of holes: there are no read-only memslots",
         )],
     },
     Way {
         word: "self",
         routes: &["self"],
         name: "self, fetch or table walk",
-        by: "KVM's own injection, with the runner held to giving nothing",
+        by: "KVM's own injection, the runner injecting nothing",
         shim: HOLE,
         needs: &[Need::SmallPages],
         partly: &[],
@@ -115,7 +115,7 @@ pub(super) const WAYS: [Way; 24] = [
     Way {
         word: "serror",
         routes: &["serror"],
-        name: "SError without",
+        name: "SError without a syndrome",
         by: "serror_pending",
         shim: "HCR_EL2.VSE",
         needs: &[],
@@ -152,8 +152,8 @@ pub(super) const WAYS: [Way; 24] = [
         word: "registers",
         routes: &["registers"],
         name: "registers",
-        by: "an exception entry written over KVM_SET_ONE_REG, of any syndrome",
-        shim: "the shim, which enters any syndrome",
+        by: "an exception entry with any syndrome, written through KVM_SET_ONE_REG",
+        shim: "the shim, which enters with any syndrome",
         needs: &[],
         partly: &[],
     },
@@ -171,7 +171,7 @@ pub(super) const WAYS: [Way; 24] = [
         routes: &["read-only"],
         name: "read-only",
         by: "a memslot of its own with KVM_MEM_READONLY",
-        shim: "a page that stage 2 gives for reading alone",
+        shim: "a page that stage 2 maps read-only",
         needs: &[Need::SmallPages, Need::ReadOnlySlots],
         partly: &[],
     },
@@ -179,7 +179,7 @@ pub(super) const WAYS: [Way; 24] = [
         word: "uffd",
         routes: &["uffd"],
         name: "uffd",
-        by: "UFFDIO_POISON on the guest's backing, without a privilege",
+        by: "UFFDIO_POISON on the memory behind the guest, without privilege",
         shim: "",
         needs: &[Need::SmallPages, Need::Userfault],
         partly: &[],
@@ -188,7 +188,7 @@ pub(super) const WAYS: [Way; 24] = [
         word: "hwpoison",
         routes: &["hwpoison"],
         name: "hwpoison",
-        by: "madvise(MADV_HWPOISON) on the guest's backing",
+        by: "madvise(MADV_HWPOISON) on the memory behind the guest",
         shim: "",
         needs: &[Need::SmallPages, Need::MemoryFailure],
         partly: &[],
