@@ -1,4 +1,4 @@
-//! `seawall explain`: a syndrome as fields over its bits, and in a sentence.
+//! `seawall explain`: a syndrome as bits with its fields under them, and in a sentence.
 
 use std::io::{self, Write};
 
@@ -9,6 +9,7 @@ use seawall_agent::syndrome::{Disr, Esr};
 use serde_json::{Map, Value};
 
 use super::{ColourChoice, Exit, complain};
+use crate::width;
 
 mod diagram;
 
@@ -91,7 +92,13 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
     let explanation = arguments.register.explain(value);
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        ExplainFormat::Text => diagram::draw(arguments.register.name(), value, &explanation, &mut out),
+        ExplainFormat::Text => diagram::draw(
+            arguments.register.name(),
+            value,
+            &explanation,
+            width::of_stdout(),
+            &mut out,
+        ),
         ExplainFormat::Json => writeln!(out, "{}", json(arguments.register, value, &explanation)),
     };
     complain::about_writing(written.and_then(|()| out.flush()))
