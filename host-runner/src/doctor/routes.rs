@@ -53,7 +53,8 @@ fn by_version(way: &Way, version: Option<(u32, u32)>) -> State {
 /// On this host's own KVM, which can run the guest. What could be done here is no matter of what brings it about.
 fn on_kvm(way: &Way, host: &Host, answers: &Answers, is_offered: bool) -> State {
     let lacks = |need: Need| answers.lacks.iter().find(|(lacked, _)| *lacked == need);
-    let asked = |need: &&Need| is_offered || **need != Need::Outside;
+    // The lab that this looks from has no outside, and the one in which scenarios run has.
+    let asked = |need: &&Need| **need != Need::Outside || (is_offered && !host.is_lab);
     if let Some((_, missing)) = way.needs.iter().filter(asked).find_map(|need| lacks(*need)) {
         return State::No(missing.clone());
     }
