@@ -31,3 +31,4 @@ pub mod run;
 pub mod saved;
 pub mod scenario;
 pub mod timeline;
+pub mod width;

@@ -33,6 +33,16 @@ const LAB: Expected = &[
     ("events-arguments", Some(true)),
     ("uffd", Some(true)),
     ("hwpoison", Some(true)),
+    ("hwpoison-early", Some(true)),
+    ("read-only", Some(true)),
+    ("mend", Some(true)),
+    ("above-ipa", Some(true)),
+    ("kick", Some(true)),
+    ("patrol", Some(true)),
+    ("bus-objerr", Some(true)),
+    ("save", Some(true)),
+    // Its KVM does not nest: a lab for that is one of its own.
+    ("el2", Some(false)),
 ];
 /// [Linux Documentation/virt/kvm/api.rst §7.45] the exit came with Linux 6.19.
 const WITH_EXIT: Expected = &[("cap-sea-to-user", Some(true)), ("sea-exit", Some(true))];

@@ -8,15 +8,15 @@ use clap::{Args, ValueEnum};
 use super::{ColourChoice, Exit, complain};
 use crate::doctor::{self, Rows, Scope};
 use crate::lab::Lab;
-use crate::run::BackendName;
 use crate::run::place::PlaceArguments;
+use crate::width;
 
 /// What `seawall doctor` can be told.
 #[derive(Args, Debug)]
 pub(super) struct DoctorArguments {
-    /// Ask about one backend alone; the lab is booted and asked from inside
+    /// Which backends to ask about
     #[arg(long, value_enum, default_value = "auto")]
-    backend: BackendName,
+    backend: Asked,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: DoctorFormat,
@@ -25,6 +25,19 @@ pub(super) struct DoctorArguments {
     /// When to use colours
     #[arg(long, value_enum, default_value = "auto")]
     color: ColourChoice,
+}
+
+/// The same words as for `seawall run`, with what they mean here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Asked {
+    /// This host and all backends; the lab as far as it can be told without booting it
+    Auto,
+    /// This host's own KVM alone
+    Kvm,
+    /// Boot the lab, and ask the KVM inside it
+    Lab,
+    /// The shim on plain QEMU alone
+    Qemu,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -37,10 +50,10 @@ enum DoctorFormat {
 
 pub(super) fn doctor(arguments: &DoctorArguments) -> Exit {
     let scope = match arguments.backend {
-        BackendName::Auto => Scope::All,
-        BackendName::Kvm => Scope::Kvm,
-        BackendName::Qemu => Scope::Qemu,
-        BackendName::Lab => {
+        Asked::Auto => Scope::All,
+        Asked::Kvm => Scope::Kvm,
+        Asked::Qemu => Scope::Qemu,
+        Asked::Lab => {
             let place = &arguments.place;
             let rows = Lab::find(&place.folder(), place.kernel.as_deref()).and_then(|lab| {
                 say!("seawall: the lab boots {}", lab.kernel.display());
@@ -67,7 +80,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Exit {
 fn report(rows: &[Rows], arguments: &DoctorArguments) -> Exit {
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        DoctorFormat::Text => doctor::text::draw(rows, &mut out),
+        DoctorFormat::Text => doctor::text::draw(rows, width::of_stdout(), &mut out),
         DoctorFormat::Ndjson => rows.iter().try_for_each(|row| {
             serde_json::to_writer(&mut out, row)?;
             writeln!(out)

@@ -1,4 +1,4 @@
-//! `seawall explain`: a syndrome as fields over its bits, and in a sentence.
+//! `seawall explain`: a syndrome as bits with its fields under them, and in a sentence.
 
 use std::io::{self, Write};
 
@@ -9,6 +9,7 @@ use seawall_agent::syndrome::{Disr, Esr};
 use serde_json::{Map, Value};
 
 use super::{ColourChoice, Exit, complain};
+use crate::width;
 
 mod diagram;
 
@@ -98,7 +99,7 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
 }
 
 fn text(register: Register, value: u64, explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
-    diagram::draw(register.name(), value, explanation, out)?;
+    diagram::draw(register.name(), value, explanation, width::of_stdout(), out)?;
     if register == Register::Esr && looks_like_disr(value) {
         writeln!(out, "\nif this is DISR_EL1: seawall explain {value:#x} --as disr")?;
     }

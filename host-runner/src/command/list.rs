@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
-use super::{ColourChoice, Exit, columns, complain};
+use super::{ColourChoice, Exit, complain};
 use crate::escape;
 use crate::render::wrapped;
 use crate::scenario::{Platform, Scenario, library};
+use crate::width;
 
 /// What `seawall list` can be told.
 #[derive(Args, Debug)]
@@ -71,7 +72,7 @@ pub(super) fn list(arguments: &ListArguments) -> Exit {
     };
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = match arguments.format {
-        ListFormat::Text => text(&scenarios, columns(), &mut out),
+        ListFormat::Text => text(&scenarios, width::of_stdout(), &mut out),
         ListFormat::Ndjson => scenarios.iter().try_for_each(|scenario| {
             serde_json::to_writer(&mut out, &listed(scenario))?;
             writeln!(out)

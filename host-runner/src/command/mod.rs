@@ -128,11 +128,6 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
-/// How many columns standard output's terminal has; `None` where it is no terminal.
-fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(terminal_size::Width(width), _)| width.into())
-}
-
 /// Runs the command line.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parse(arguments) {

@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize as _;
 
 use super::list::{backends, routes};
-use super::{ColourChoice, Exit, columns, complain};
+use super::{ColourChoice, Exit, complain};
 use crate::escape;
 use crate::render::wrapped;
 use crate::scenario::{Scenario, library};
+use crate::width;
 
 /// What `seawall show` can be told.
 #[derive(Args, Debug)]
@@ -48,7 +49,7 @@ pub(super) fn show(arguments: &ShowArguments) -> Exit {
     };
     let mut out = AutoStream::new(io::stdout(), arguments.color.anstream());
     let written = scenarios.iter().try_for_each(|scenario| match arguments.format {
-        ShowFormat::Text => text(scenario, columns().unwrap_or(100), &mut out),
+        ShowFormat::Text => text(scenario, width::of_stdout().unwrap_or(100), &mut out),
         ShowFormat::Toml => out.write_all(scenario.source.as_bytes()),
     });
     complain::about_writing(written.and_then(|()| out.flush()))

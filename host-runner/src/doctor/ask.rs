@@ -11,7 +11,9 @@ use super::judge::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_INJECT_SERROR_ESR, KVM_CAP_ARM_NISV_TO_USER,
     KVM_CAP_ARM_SEA_TO_USER, KVM_CAP_SET_GUEST_DEBUG,
 };
-use crate::kvm::arguments;
+use crate::backend::Missing;
+use crate::kvm::needs::Need;
+use crate::kvm::{arguments, unusual};
 
 const _: () = assert!(
     KVM_CAP_ARM_NISV_TO_USER == kvm_bindings::KVM_CAP_ARM_NISV_TO_USER
@@ -22,6 +24,8 @@ const _: () = assert!(
 
 /// ID_AA64PFR0_EL1 (3, 0, 0, 4, 0) for ONE_REG [Linux `Documentation/virt/kvm/api.rst` §4.68].
 const ID_AA64PFR0_EL1: u64 = 0x6030_0000_0013_c020;
+/// ID_AA64PFR1_EL1 (3, 0, 0, 4, 1).
+const ID_AA64PFR1_EL1: u64 = 0x6030_0000_0013_c021;
 
 pub(super) fn ask() -> Option<Answers> {
     let kvm = Kvm::new().ok()?;
@@ -39,8 +43,31 @@ pub(super) fn ask() -> Option<Answers> {
             half_done: held.half_done,
             differences: held.differences,
         }),
+        lacks: lacks(&kvm),
         machine: machine(&kvm).map_err(|error| format!("KVM_CREATE_VM: {error}")),
     })
+}
+
+/// What the runner would skip scenarios for, in its own words. A KVM that it does not open is no backend at all.
+fn lacks(kvm: &Kvm) -> Vec<(Need, Missing)> {
+    let Ok(runner) = crate::kvm::Kvm::open() else {
+        return Vec::new();
+    };
+    Need::OF_THE_HOST
+        .into_iter()
+        .filter_map(|need| Some((need, runner.missing(need)?)))
+        .chain(double_fault_2(kvm).map(|missing| (Need::DoubleFault2, missing)))
+        .collect()
+}
+
+fn double_fault_2(kvm: &Kvm) -> Option<Missing> {
+    match new(kvm).and_then(|vm| register(&vm, ID_AA64PFR1_EL1)) {
+        Ok(pfr1) => unusual::missing_double_fault_2(pfr1),
+        Err(error) => Some(Missing {
+            what: format!("ID_AA64PFR1_EL1 of a vCPU cannot be read: {error}"),
+            fix: "use --backend lab".into(),
+        }),
+    }
 }
 
 fn machine(kvm: &Kvm) -> Result<Machine, kvm_ioctls::Error> {
@@ -71,12 +98,17 @@ fn has_device(vm: &VmFd, kind: u32) -> bool {
 }
 
 fn ras(vm: &VmFd) -> Result<u8, kvm_ioctls::Error> {
+    // RAS is bits 31:28.
+    register(vm, ID_AA64PFR0_EL1).map(|pfr0| u8::try_from((pfr0 >> 28) & 0xf).unwrap_or_default())
+}
+
+/// A register of a fresh vCPU.
+fn register(vm: &VmFd, id: u64) -> Result<u64, kvm_ioctls::Error> {
     let vcpu = vm.create_vcpu(0)?;
     let mut kind = kvm_vcpu_init::default();
     vm.get_preferred_target(&mut kind)?;
     vcpu.vcpu_init(&kind)?;
     let mut value = [0; 8];
-    vcpu.get_one_reg(ID_AA64PFR0_EL1, &mut value)?;
-    // RAS is bits 31:28.
-    Ok(value[3] >> 4)
+    vcpu.get_one_reg(id, &mut value)?;
+    Ok(u64::from_ne_bytes(value))
 }

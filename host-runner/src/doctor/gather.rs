@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use super::host::{
     Answers, Artefact, Backends, Device, Host, LabKernel, MemoryFailure, Offer, Qemu, Sandbox, Userfaultfd,
 };
+use crate::kvm::needs::page_bytes;
 use crate::lab::{self, Lab};
 use crate::run::place::PlaceArguments;
 use crate::scenario::{Platform, library};
@@ -23,7 +24,7 @@ pub fn gather(place: &PlaceArguments) -> Host {
     Host {
         architecture: env::consts::ARCH.to_owned(),
         release: line("/proc/sys/kernel/osrelease"),
-        page_size: host_page_size(),
+        page_size: page_bytes(),
         kvm: if device == Device::Opens { ask() } else { None },
         device,
         memory_failure: memory_failure(),
@@ -79,23 +80,6 @@ fn line(path: &str) -> Option<String> {
 
 fn flag(path: &str) -> Option<bool> {
     line(path).map(|text| text != "0")
-}
-
-/// Bytes of a page of this host.
-pub(crate) fn host_page_size() -> Option<u64> {
-    page_size(&fs::read("/proc/self/auxv").ok()?)
-}
-
-/// [Linux `include/uapi/linux/auxvec.h`] pairs of words; AT_PAGESZ is 6.
-fn page_size(auxv: &[u8]) -> Option<u64> {
-    const WORD: usize = size_of::<usize>();
-    let word = |bytes: &[u8]| bytes.try_into().ok().map(usize::from_ne_bytes);
-    auxv.chunks_exact(2 * WORD)
-        .find_map(|pair| {
-            let (kind, value) = pair.split_at(WORD);
-            (word(kind)? == 6).then(|| word(value))?
-        })
-        .and_then(|bytes| u64::try_from(bytes).ok())
 }
 
 fn memory_failure() -> Option<MemoryFailure> {
@@ -228,13 +212,6 @@ mod tests {
         assert_eq!(sys_admin("CapEff:\t0000000000000000\n"), Some(false));
         assert_eq!(sys_admin("CapEff:\tno\n"), None);
         assert_eq!(sys_admin(""), None);
-        let auxv: Vec<u8> = [33_usize, 0x7fff_0000, 6, 0x1_0000, 0, 0]
-            .into_iter()
-            .flat_map(usize::to_ne_bytes)
-            .collect();
-        assert_eq!(page_size(&auxv), Some(0x1_0000));
-        assert_eq!(page_size(auxv.get(..20).unwrap()), None);
-        assert_eq!(page_size(&[]), None);
     }
 
     #[test]

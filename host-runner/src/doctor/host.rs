@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backend::Missing;
+use crate::kvm::needs::Need;
 
 /// What was found of a host.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +81,8 @@ pub struct Answers {
     pub guest_debug: bool,
     /// `KVM_SET_VCPU_EVENTS` with bad arguments; or why it could not be tried.
     pub events: Result<Events, String>,
+    /// What the runner would skip scenarios for, as it would say it.
+    pub lacks: Vec<(Need, Missing)>,
     /// What a VM, made for the question and dropped again, says; or why there is none.
     pub machine: Result<Machine, String>,
 }

@@ -1,6 +1,6 @@
 //! From what was found to rows. Pure: the same host gives the same rows, wherever it is judged.
 
-use super::host::{Answers, Artefact, Device, Host, Machine, version};
+use super::host::{Answers, Artefact, Device, Events, Host, Machine, version};
 use super::routes;
 use super::rows::{Row, Rows, SCHEMA, Started};
 use crate::backend::Missing;
@@ -69,7 +69,7 @@ fn system(host: &Host, scope: Scope) -> Vec<Row> {
         false if scope == Scope::Qemu => architecture,
         false => architecture.bad(
             "the backend kvm: the guest is arm64",
-            "--backend lab has a real arm64 KVM on this host; else use an arm64 host",
+            "--backend lab runs a real arm64 KVM on this host; otherwise use an arm64 host",
         ),
     };
     let bytes = host
@@ -79,7 +79,7 @@ fn system(host: &Host, scope: Scope) -> Vec<Row> {
     let page = match host.page_size {
         Some(bytes) if host.is_arm64() && scope.has(Scope::Kvm) => page.good_if(
             bytes == PAGE,
-            "every hole under kvm: one page of the guest is less than a memslot can leave out",
+            "every hole under kvm: a memslot cannot leave out a single page of the guest",
             "a kernel with CONFIG_ARM64_4K_PAGES, or --backend lab",
         ),
         _ => page,
@@ -105,13 +105,13 @@ fn kvm(host: &Host) -> Vec<Row> {
 fn device(host: &Host) -> Row {
     let row = |value: &str| Row::new("kvm-device", "/dev/kvm", value);
     match &host.device {
-        Device::Opens if host.is_arm64() => row("there, and open to this user").good(),
-        Device::Opens => row(&format!("there; it runs {} guests alone", host.architecture)),
-        Device::Absent => row("not there").bad(
+        Device::Opens if host.is_arm64() => row("present, and this user may open it").good(),
+        Device::Opens => row(&format!("present; it runs only {} guests", host.architecture)),
+        Device::Absent => row("not present").bad(
             "the backend kvm",
             "boot the host so that Linux starts at EL2 with CONFIG_KVM, or use --backend lab",
         ),
-        Device::Denied => row("there, but this user may not open it").bad(
+        Device::Denied => row("present, but this user may not open it").bad(
             "the backend kvm",
             "sudo usermod -aG kvm $USER   (then log in again)",
         ),
@@ -161,7 +161,7 @@ fn capabilities(host: &Host) -> Vec<Row> {
             "cap-sea-to-user",
             "KVM_CAP_ARM_SEA_TO_USER",
             |answers| answers.sea_to_user,
-            "a SEA that the firmware does not claim reaches the guest as an SError, and no VMM hears of it",
+            "a SEA that the firmware does not claim reaches the guest as an SError, and the VMM is not told",
             "Linux 6.19 or later; for the lab, name one with --kernel",
         ),
         row(
@@ -169,7 +169,7 @@ fn capabilities(host: &Host) -> Vec<Row> {
             "cap-inject-serror-esr",
             "KVM_CAP_ARM_INJECT_SERROR_ESR",
             |answers| answers.inject_serror_esr,
-            "SErrors with a syndrome: each one has KVM's own, with IDS = 1",
+            "SErrors with a chosen syndrome: each has KVM's own, with IDS = 1",
             "CPUs with FEAT_RAS, or --backend lab",
         ),
         row(
@@ -177,7 +177,7 @@ fn capabilities(host: &Host) -> Vec<Row> {
             "cap-set-guest-debug",
             "KVM_CAP_SET_GUEST_DEBUG",
             |answers| answers.guest_debug,
-            "single steps of a guest; no route needs them",
+            "single-stepping a guest; no route needs it",
             "Linux 4.7 or later",
         ),
     ]
@@ -188,7 +188,7 @@ fn memory_failure(host: &Host) -> Row {
     let row = |value: String| Row::new("memory-failure", "memory failure", value);
     let Some(found) = host.memory_failure else {
         return row("no: there is no /proc/sys/vm/memory_failure_*".into()).bad(
-            "MADV_HWPOISON, and the recovery of this host from real memory errors",
+            "MADV_HWPOISON, and this host's recovery from real memory errors",
             "a kernel with CONFIG_MEMORY_FAILURE, or --backend lab",
         );
     };
@@ -198,7 +198,7 @@ fn memory_failure(host: &Host) -> Row {
         })
     };
     row(format!(
-        "yes{}{}, as /proc/sys/vm/memory_failure_* says",
+        "yes{}{}, according to /proc/sys/vm/memory_failure_*",
         switch("early kill", found.early_kill),
         switch("recovery", found.recovery)
     ))
@@ -207,27 +207,27 @@ fn memory_failure(host: &Host) -> Row {
 
 fn uffd(host: &Host) -> Row {
     let row = |value: String| Row::new("uffd-poison", "UFFDIO_POISON", value);
-    let costs = "poison on the guest's backing without a privilege";
+    let costs = "unprivileged poisoning of the memory behind the guest";
     let Some(found) = host.userfaultfd else {
         return row("no: there is no /proc/sys/vm/unprivileged_userfaultfd".into())
             .bad(costs, "a kernel with CONFIG_USERFAULTFD, or --backend lab");
     };
     let (major, minor) = UFFDIO_POISON;
     let who = match (found.unprivileged, found.device) {
-        (true, _) => "any user may have a userfaultfd",
-        (false, true) => "for faults of the kernel too, by /dev/userfaultfd or CAP_SYS_PTRACE",
-        (false, false) => "for faults of the kernel too, by CAP_SYS_PTRACE",
+        (true, _) => "any user may create a userfaultfd",
+        (false, true) => "for kernel faults too, with /dev/userfaultfd or CAP_SYS_PTRACE",
+        (false, false) => "for kernel faults too, with CAP_SYS_PTRACE",
     };
     match host.version() {
         Some(version) if version < UFFDIO_POISON => row(format!(
-            "no: userfaultfd has it from Linux {major}.{minor} on, and this is older"
+            "no: userfaultfd has it since Linux {major}.{minor}, and this kernel is older"
         ))
         .bad(costs, format!("Linux {major}.{minor} or later")),
         Some(_) => row(format!(
-            "yes, told by the version and not tried (Linux {major}.{minor} or later, with userfaultfd); {who}"
+            "yes, inferred from the kernel version, not tested (Linux {major}.{minor} or later, with userfaultfd); {who}"
         ))
         .good(),
-        None => row("not known: neither is the kernel's version".into()),
+        None => row("not known, because the kernel's version is not".into()),
     }
 }
 
@@ -245,11 +245,11 @@ fn sys_admin(host: &Host) -> Row {
 
 fn sandbox(host: &Host) -> Row {
     let row = |value: String| Row::new("sandbox", "sandbox", value);
-    let costs = "the backend kvm: a guest runs on a thread that may do nothing else, or not at all";
+    let costs = "the backend kvm: a guest runs only on a thread that may do nothing else";
     let fix = "boot a kernel with CONFIG_SECCOMP_FILTER, or use --backend lab";
     match &host.sandbox {
         Ok(found) if found.let_through.is_empty() => row(format!(
-            "yes: {} of {} forbidden system calls on a vCPU's thread end the process",
+            "yes: {} of {} forbidden system calls tried on a vCPU's thread end the process",
             found.tried, found.tried
         ))
         .good(),
@@ -264,17 +264,7 @@ fn events(host: &Host) -> Row {
         None => row(not_asked(host)),
         Some(Err(error)) => row(format!("not known: {error}")),
         Some(Ok(found)) if found.differences.is_empty() => {
-            let refused = found.errors.saturating_sub(found.taken.len());
-            let taken = match found.taken.as_slice() {
-                [] => String::new(),
-                taken => format!("; it takes {}", taken.join(", ")),
-            };
-            row(format!(
-                "{refused} of {} argument errors are refused by KVM as documented, and all here before it is asked\
-                 {taken}; a bad syndrome beside a data abort it refuses {} it has given the abort",
-                found.errors,
-                if found.half_done { "after" } else { "before" }
-            ))
+            row(as_documented(found))
             .good()
         }
         Some(Ok(found)) => row(format!(
@@ -282,10 +272,33 @@ fn events(host: &Host) -> Row {
             found.differences.join("; ")
         ))
         .bad(
-            "injection by events as it is checked here: KVM may take what is refused, or refuse half done",
-            "report it to this command's authors, with the kernel's version",
+            "injection by events, as it is checked here: KVM may accept what is refused here, or refuse it half done",
+            "report it to Seawall's authors, with the kernel version",
         ),
     }
+}
+
+fn as_documented(found: &Events) -> String {
+    let errors = found.errors;
+    let refused = errors.saturating_sub(found.taken.len());
+    let how_many = if refused == errors {
+        format!("all {errors}")
+    } else {
+        format!("{refused} of {errors}")
+    };
+    let taken = match found.taken.as_slice() {
+        [] => String::new(),
+        taken => format!("; KVM accepts {}", taken.join(", ")),
+    };
+    let then = if found.half_done {
+        "injects the abort and then returns the error"
+    } else {
+        "returns the error and injects nothing"
+    };
+    format!(
+        "KVM rejects {how_many} invalid arguments as documented, and Seawall rejects all of them before calling it{taken}. \
+         Given a data abort and a bad syndrome in one call, KVM {then}"
+    )
 }
 
 fn machine(host: &Host) -> [Row; 2] {
@@ -311,7 +324,7 @@ fn machine(host: &Host) -> [Row; 2] {
             ))
             .good_if(
                 *level != 0,
-                "in the guest, SET and AET mean nothing and the border has no ESB and no DISR",
+                "in the guest, SET and AET mean nothing, and its kernel's border has neither ESB nor DISR",
                 "CPUs with FEAT_RAS, or --backend lab",
             ),
             Err(error) => ras(format!("not known: {error}")),
@@ -324,7 +337,7 @@ fn machine(host: &Host) -> [Row; 2] {
             } => gic("GICv3 and GICv2".into()).good(),
             Machine { gic_v3: true, .. } => gic("GICv3".into()).good(),
             Machine { gic_v2, .. } => {
-                gic(if *gic_v2 { "GICv2 alone" } else { "none" }.into()).bad("the backend kvm", NO_GIC_FIX)
+                gic(if *gic_v2 { "GICv2 only" } else { "none" }.into()).bad("the backend kvm", NO_GIC_FIX)
             }
         },
     ]
@@ -345,7 +358,7 @@ fn parts(host: &Host, scope: Scope) -> Vec<Row> {
         if artefact.exists {
             Row::new(id, name, at.to_string()).good()
         } else {
-            Row::new(id, name, format!("not there: {at}")).bad(costs, "cargo xtask build")
+            Row::new(id, name, format!("not found: {at}")).bad(costs, "cargo xtask build")
         }
     };
     rows.push(artefact(
@@ -392,7 +405,7 @@ fn lab_kernel(host: &Host) -> Row {
         Some(kernel) => {
             let at = kernel.path.display();
             match &kernel.release {
-                None => row(format!("of an unknown version, {at}")),
+                None => row(format!("version not known, {at}")),
                 Some(release) if version(release).is_some_and(|version| version < SEA_TO_USER) => row(
                     format!("Linux {release}, {at}; older than 6.19: no KVM_CAP_ARM_SEA_TO_USER"),
                 )
@@ -415,7 +428,7 @@ pub(super) fn kvm_able(host: &Host) -> Result<&Answers, Missing> {
     match &host.kvm {
         Some(Answers {
             machine: Err(error), ..
-        }) => missing(&format!("KVM makes no VM: {error}"), "use --backend lab"),
+        }) => missing(&format!("KVM cannot create a VM: {error}"), "use --backend lab"),
         Some(Answers {
             machine: Ok(Machine { gic_v3: false, .. }),
             ..
@@ -458,9 +471,9 @@ fn backends(host: &Host, scope: Scope) -> Vec<Row> {
         .and_then(|kernel| kernel.release.as_ref())
     {
         Some(release) => {
-            format!("the real KVM of Linux {release}, under QEMU; --backend lab looks from inside it")
+            format!("the real KVM of Linux {release}, under QEMU; --backend lab asks from inside it")
         }
-        None => "a real arm64 KVM, under QEMU; --backend lab looks from inside it".into(),
+        None => "a real arm64 KVM, under QEMU; --backend lab asks from inside it".into(),
     };
     usable(host, scope)
         .into_iter()

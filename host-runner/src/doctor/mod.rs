@@ -12,10 +12,11 @@
 //! | `doctor-started` | once, first: `schema`, `version`, `on` (`host` or `lab`) |
 //! | `fact` | `id`, `name`, `value`, `ok`, `costs`, `fix` |
 //! | `backend` | the same; `ok`: whether it can run scenarios |
-//! | `route` | the same and `planned`, `on`, `not` |
+//! | `route` | the same and `routes`, `planned`, `on`, `not` |
 //!
 //! `ok` is `true`, `false`, or `null` where the row is a plain statement or could not be found out. Where it is `false`,
-//! `costs` says what cannot be done and `fix`, in one line, how to get it. Of a route, `on` lists the backends that have
+//! `costs` says what cannot be done and `fix`, in one line, how to get it. Of a route, `routes` lists
+//! the words by which scenarios ask for it, `on` lists the backends that have
 //! it and `not` those that could run scenarios but lack it, each with `backend`, `reason` and `fix`. A `planned` route is
 //! one that the host could do and this command does not offer.
 
@@ -30,8 +31,6 @@ mod rows;
 pub mod text;
 
 pub use gather::gather;
-#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
-pub(crate) use gather::host_page_size;
 pub use judge::{Scope, judge};
 pub use rows::{Route, Row, Rows, Started, can_run};
 

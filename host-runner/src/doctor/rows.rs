@@ -55,6 +55,9 @@ pub struct Route {
     /// What it shares with the other rows.
     #[serde(flatten)]
     pub row: Row,
+    /// The words of the scenario language that inject so; none where it is the guest that is unusual.
+    #[serde(default)]
+    pub routes: Vec<String>,
     /// The host could do it; this command does not offer it.
     pub planned: bool,
     /// The backends that have it.

@@ -6,18 +6,52 @@ use owo_colors::OwoColorize as _;
 
 use super::rows::{Route, Row, Rows, can_run};
 use crate::escape;
+use crate::width::broken;
 
-/// Column at which long sentences are broken.
+/// Column at which long sentences are broken where nobody says how wide the stream is.
 const WIDTH: usize = 96;
+/// Below this there is no room for values beside the names: they stand under them.
+const BESIDE: usize = 80;
 /// Before a row's name.
 const MARGIN: usize = 4;
 
-/// Draws a report.
+/// Where things stand.
+#[derive(Clone, Copy)]
+struct Page {
+    /// Columns of the longest name.
+    names: usize,
+    /// Column at which values begin.
+    values: usize,
+    /// Columns for a value.
+    room: usize,
+}
+
+impl Page {
+    fn new(rows: &[Rows], width: usize) -> Self {
+        let names = rows.iter().filter_map(name).max().unwrap_or(0);
+        let values = if width < BESIDE {
+            MARGIN + 2
+        } else {
+            MARGIN + names + 2
+        };
+        Self {
+            names,
+            values,
+            room: width.saturating_sub(values),
+        }
+    }
+
+    const fn is_beside(self) -> bool {
+        self.values > MARGIN + self.names
+    }
+}
+
+/// Draws a report, for a stream of this width.
 ///
 /// # Errors
 /// Whatever the stream says.
-pub fn draw(rows: &[Rows], out: &mut dyn Write) -> io::Result<()> {
-    let width = rows.iter().filter_map(name).max().unwrap_or(0);
+pub fn draw(rows: &[Rows], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    let page = Page::new(rows, width.unwrap_or(WIDTH));
     let mut last = "";
     // What the row above costs, and its fix: said once for rows that share them.
     let mut said = None;
@@ -33,19 +67,20 @@ pub fn draw(rows: &[Rows], out: &mut dyn Write) -> io::Result<()> {
             continue;
         };
         match row {
-            Rows::Route(route) => draw_route(route, width, out)?,
-            _ => draw_row(inner, &inner.value, width, out)?,
+            Rows::Route(route) => draw_route(route, page, out)?,
+            _ => draw_row(inner, &inner.value, page, out)?,
         }
         let says = (&inner.costs, &inner.fix);
         if said != Some(says) {
             for (label, text) in [("costs", says.0), ("fix", says.1)] {
                 if let Some(text) = text {
-                    block(out, label, text, width)?;
+                    block(out, label, text, page)?;
                 }
             }
         }
         said = Some(says);
     }
+    writeln!(out, "\n{}", legend(rows))?;
     let usable: Vec<_> = rows
         .iter()
         .filter_map(|row| match row {
@@ -55,9 +90,9 @@ pub fn draw(rows: &[Rows], out: &mut dyn Write) -> io::Result<()> {
         .collect();
     if can_run(rows) {
         let names = usable.join(", ");
-        writeln!(out, "\n{} {names}", "scenarios can run on:".green().bold())
+        writeln!(out, "{} {names}", "scenarios can run on:".green().bold())
     } else {
-        writeln!(out, "\n{}", "no backend can run scenarios".red().bold())
+        writeln!(out, "{}", "no backend can run scenarios".red().bold())
     }
 }
 
@@ -81,34 +116,62 @@ fn heading(row: &Rows) -> &'static str {
     }
 }
 
-fn draw_route(route: &Route, width: usize, out: &mut dyn Write) -> io::Result<()> {
+fn draw_route(route: &Route, page: Page, out: &mut dyn Write) -> io::Result<()> {
     let value = if route.on.is_empty() {
         route.row.value.clone()
     } else {
         format!("{}: {}", route.on.join(", "), route.row.value)
     };
-    draw_row(&route.row, &value, width, out)?;
+    draw_row(&route.row, &value, page, out)?;
     if route.row.ok == Some(false) {
         return Ok(());
     }
     for lack in &route.not {
         let text = format!("{}; to get it: {}", lack.reason, lack.fix);
-        block(out, &format!("not {}", lack.backend), &text, width)?;
+        block(out, &format!("not {}", lack.backend), &text, page)?;
     }
     Ok(())
 }
 
-fn draw_row(row: &Row, value: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let name = escape::text(&row.name);
-    let mut lines = broken(value, WIDTH.saturating_sub(MARGIN + width + 2)).into_iter();
-    let first = lines.next().unwrap_or_default();
-    let mark = match row.ok {
+/// The mark of a row that is as it should be, of one that is missing, and of any other.
+fn mark(ok: Option<bool>) -> String {
+    match ok {
         Some(true) => "✔".green().to_string(),
         Some(false) => "✘".red().to_string(),
         None => "–".dimmed().to_string(),
+    }
+}
+
+/// What the marks mean that this report has.
+fn legend(rows: &[Rows]) -> String {
+    let has = |ok| {
+        rows.iter().any(|row| match row {
+            Rows::DoctorStarted(_) => false,
+            Rows::Fact(row) | Rows::Backend(row) | Rows::Route(Route { row, .. }) => row.ok == ok,
+        })
     };
-    writeln!(out, "  {mark} {name:<width$}  {first}")?;
-    let hang = " ".repeat(MARGIN + width + 2);
+    let meanings = [
+        (Some(true), "available"),
+        (Some(false), "missing"),
+        (None, "information, or not known"),
+    ];
+    let marks = meanings.iter().filter(|(ok, _)| has(*ok));
+    let marks: Vec<_> = marks
+        .map(|(ok, meaning)| format!("{} {}", mark(*ok), meaning.dimmed()))
+        .collect();
+    marks.join("   ")
+}
+
+fn draw_row(row: &Row, value: &str, page: Page, out: &mut dyn Write) -> io::Result<()> {
+    let (name, mark) = (escape::text(&row.name), mark(row.ok));
+    let mut lines = broken(&escape::text(value), page.room).into_iter();
+    if page.is_beside() {
+        let first = lines.next().unwrap_or_default();
+        writeln!(out, "  {mark} {name:<width$}  {first}", width = page.names)?;
+    } else {
+        writeln!(out, "  {mark} {name}")?;
+    }
+    let hang = " ".repeat(page.values);
     for line in lines {
         writeln!(out, "{hang}{line}")?;
     }
@@ -116,32 +179,14 @@ fn draw_row(row: &Row, value: &str, width: usize, out: &mut dyn Write) -> io::Re
 }
 
 /// A labelled sentence below a row's value.
-fn block(out: &mut dyn Write, label: &str, text: &str, width: usize) -> io::Result<()> {
+fn block(out: &mut dyn Write, label: &str, text: &str, page: Page) -> io::Result<()> {
     let label = format!("{:<8}", escape::text(label));
-    let room = WIDTH.saturating_sub(MARGIN + width + 2 + label.chars().count() + 1);
-    let hang = " ".repeat(MARGIN + width + 2);
+    let room = page.room.saturating_sub(label.chars().count() + 1);
+    let hang = " ".repeat(page.values);
     let mut shown = label.dimmed().to_string();
-    for line in broken(text, room) {
+    for line in broken(&escape::text(text), room) {
         writeln!(out, "{hang}{shown} {line}")?;
         shown = " ".repeat(label.chars().count());
     }
     Ok(())
-}
-
-/// Broken at words. A word that is longer than a line stays whole: it is a path, and is to be copied.
-fn broken(text: &str, room: usize) -> Vec<String> {
-    let text = escape::text(text);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_ascii_whitespace() {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }

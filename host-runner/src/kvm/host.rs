@@ -111,6 +111,26 @@ pub(super) fn no_read_only_slots() -> Missing {
     }
 }
 
+/// What taking single pages out of a memory slot needs and this host lacks, if it lacks anything.
+pub(super) fn large_pages() -> Option<Missing> {
+    /// The guest's page.
+    const PAGE: u64 = 4096;
+    let bytes = super::needs::page_bytes()?;
+    (bytes > PAGE).then(|| Missing {
+        what: format!("a memory slot is made of this host's pages, which are {bytes} bytes"),
+        fix: "boot a kernel with CONFIG_ARM64_4K_PAGES, or use --backend lab".into(),
+    })
+}
+
+/// What KVM needs so as not to keep such an abort to itself, and this host lacks; the capability tells of it.
+pub(super) fn no_ras() -> Missing {
+    Missing {
+        what: "FEAT_RAS: without it KVM keeps a synchronous external abort that the host takes to itself"
+            .into(),
+        fix: "use a host whose CPUs have FEAT_RAS, or --backend lab".into(),
+    }
+}
+
 /// What an abort that the host takes needs, to be the runner's, and this host lacks.
 pub(super) fn no_sea_exit() -> Missing {
     Missing {

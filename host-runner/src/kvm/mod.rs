@@ -2,7 +2,7 @@
 //!
 //! What a guest can do to the runner is decided in code that knows no KVM and is tested on every host: `board` (devices
 //! and transcript), `slots` (memory), `table` (books that do not grow), `events` (what may be injected when), `arguments` (what a kernel says to the same),
-//! `sea` (the aborts that the host takes), `rules` (how registers are restored).
+//! `sea` (the aborts that the host takes), `needs` (what a host may lack for an injection), `rules` (how registers are restored).
 //! The rest asks KVM: `host` (what it can do), `machine` (a VM), `memory` (its slots), `own` (memory read past poison),
 //! `thread` (what runs it), `vcpu` (how it is answered), `sandbox` (what that thread may still ask the host for), `errands` (what another thread
 //! says for it), `give` (what the vCPU is given), `read_back` (whether KVM has it), `kick` (what gets the vCPU out of the
@@ -20,7 +20,6 @@ mod events;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod own;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
-mod page;
 #[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
@@ -48,6 +47,7 @@ mod table;
 )]
 mod uapi;
 
+pub mod needs;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 
@@ -75,11 +75,13 @@ mod state;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod thread;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
-mod unusual;
+pub(crate) mod unusual;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod vcpu;
 
 use crate::backend::{Backend, Missing, Request, Run};
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+use needs::Need;
 
 /// An arm64 host's KVM.
 #[derive(Debug)]
@@ -101,6 +103,25 @@ impl Kvm {
     pub fn open() -> Result<Self, Missing> {
         host::open().map(|(device, abilities)| Self { device, abilities })
     }
+
+    /// What this host lacks of a need. What only a vCPU says is asked of the one that is to run.
+    pub(crate) fn missing(&self, need: Need) -> Option<Missing> {
+        let of = self.abilities;
+        match need {
+            Need::SmallPages => host::large_pages(),
+            Need::Syndromes => (!of.syndromes).then(host::no_syndromes),
+            Need::ReadOnlySlots => (!of.read_only).then(host::no_read_only_slots),
+            Need::Range => unusual::missing_range(of),
+            Need::MemoryFailure => poison::missing_memory_failure(),
+            Need::HardOffline => poison::Offline::missing(),
+            Need::Userfault => poison::Userfault::missing(),
+            Need::SeaExit => (!of.sea_to_user).then(host::no_sea_exit),
+            Need::Ras => (!of.syndromes).then(host::no_ras),
+            Need::Outside => crate::lab::outside::Outside::missing(),
+            Need::Nesting => unusual::missing_nesting(&self.device),
+            Need::DoubleFault2 => None,
+        }
+    }
 }
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -115,8 +136,6 @@ impl Backend for Kvm {
 
     fn run(&self, request: &Request<'_>) -> Result<Run, Missing> {
         use crate::backend::RunEnd;
-        use crate::lab::outside::Outside;
-        use seawall_replay::plan::{Injection, Poison};
 
         if let Some(missing) = sandbox::missing() {
             return Err(missing);
@@ -132,38 +151,11 @@ impl Backend for Kvm {
             wall: begin.elapsed(),
             usage: None,
         };
-        let coarse = page::missing();
-        for step in request.plan.steps() {
-            let missing = match step.injection {
-                injection if coarse.is_some() && page::is_cut_by(injection) => coarse.clone(),
-                Injection::SError { syndrome: Some(_) }
-                | Injection::SErrorLater {
-                    syndrome: Some(_), ..
-                }
-                | Injection::HoleBesideSError { .. }
-                    if !self.abilities.syndromes =>
-                {
-                    Some(host::no_syndromes())
-                }
-                Injection::ReadOnly if !self.abilities.read_only => Some(host::no_read_only_slots()),
-                Injection::Left => unusual::missing_range(self.abilities),
-                Injection::Poison(Poison::MemoryFailure) => poison::missing_memory_failure(),
-                Injection::Poison(Poison::AnnouncedMemoryFailure) => {
-                    poison::missing_memory_failure().or_else(poison::Offline::missing)
-                }
-                Injection::Poison(Poison::Userfault) => poison::Userfault::missing(),
-                Injection::HostAbort if !self.abilities.sea_to_user => Some(host::no_sea_exit()),
-                Injection::HostAbort => Outside::missing(),
-                _ => None,
-            };
-            if let Some(missing) = missing {
+        let of_plan = request.plan.steps().flat_map(|step| Need::of(step.injection));
+        for need in of_plan.chain(Need::of_vm(request.vm)) {
+            if let Some(missing) = self.missing(*need) {
                 return Err(missing);
             }
-        }
-        if request.vm.el2
-            && let Some(missing) = unusual::missing_nesting(&self.device)
-        {
-            return Err(missing);
         }
         let machine = match machine::Machine::new(&self.device, self.abilities, request) {
             Ok(machine) => machine,

@@ -35,18 +35,20 @@ pub(super) fn missing_nesting(kvm: &Kvm) -> Option<Missing> {
     })
 }
 
-/// Whether the vCPU has FEAT_DoubleFault2: ID_AA64PFR1_EL1.DF2, bits 59:56 [Arm ARM D24.2.84].
+/// Whether the vCPU has FEAT_DoubleFault2.
 ///
 /// # Errors
 /// [`MachineError::Missing`] when it has not.
 pub(super) fn double_fault_2(vcpu: &VcpuFd) -> Result<(), MachineError> {
     let pfr1 = registers::get(vcpu, Register::IdAa64Pfr1El1)
         .map_err(|error| MachineError::Guest(format!("reading ID_AA64PFR1_EL1: {error}")))?;
-    if (pfr1 >> 56) & 0xf != 0 {
-        return Ok(());
-    }
-    Err(MachineError::Missing(Missing {
+    missing_double_fault_2(pfr1).map_or(Ok(()), |missing| Err(MachineError::Missing(missing)))
+}
+
+/// What a vCPU with this ID_AA64PFR1_EL1 lacks of FEAT_DoubleFault2: DF2, bits 59:56 [Arm ARM D24.2.84].
+pub(crate) fn missing_double_fault_2(pfr1: u64) -> Option<Missing> {
+    ((pfr1 >> 56) & 0xf == 0).then(|| Missing {
         what: "FEAT_DoubleFault2 (ID_AA64PFR1_EL1.DF2): the guest's CPU has no SCTLR2_EL1.EASE".into(),
         fix: "use a host whose CPUs have FEAT_DoubleFault2, and Linux 6.17 or later".into(),
-    }))
+    })
 }

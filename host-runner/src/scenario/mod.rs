@@ -15,7 +15,7 @@ mod policy;
 mod random;
 mod raw;
 mod serror;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

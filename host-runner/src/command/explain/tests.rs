@@ -123,6 +123,13 @@ fn a_deferred_serror_is_read_as_disr() {
     assert!(json["ec"].is_null() && json["iss"].is_null());
 }
 
+fn drawn(register: Register, value: u64, width: Option<usize>) -> String {
+    let mut out = Vec::new();
+    let explanation = register.explain(value);
+    super::diagram::draw(register.name(), value, &explanation, width, &mut out).unwrap();
+    anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string()
+}
+
 #[test]
 fn every_value_has_the_same_keys_and_a_drawing_that_covers_each_bit() {
     let keys: Vec<String> = object(Register::Esr, 0).keys().cloned().collect();
@@ -143,9 +150,11 @@ fn every_value_has_the_same_keys_and_a_drawing_that_covers_each_bit() {
             if round % 16 > 1 {
                 continue;
             }
-            let mut out = Vec::new();
-            super::diagram::draw(register.name(), value, &register.explain(value), &mut out).unwrap();
-            let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
+            let width = [None, Some(60), Some(80)][usize::try_from(round % 3).unwrap()];
+            let text = drawn(register, value, width);
+            for line in text.lines() {
+                assert!(width.is_none_or(|width| line.chars().count() <= width), "{line}");
+            }
             let rows = text
                 .lines()
                 .filter_map(|line| line.strip_prefix("bits "))
@@ -156,5 +165,64 @@ fn every_value_has_the_same_keys_and_a_drawing_that_covers_each_bit() {
                 .collect();
             assert_eq!(bits, format!("{value:064b}"), "{text}");
         }
+    }
+}
+
+#[test]
+fn an_explanation_is_no_wider_than_its_stream_and_says_the_same_in_any() {
+    let samples = [
+        (Register::Esr, 0xbe00_1811),
+        (Register::Esr, 0x9200_0010),
+        (Register::Esr, 0x8200_0010),
+        (Register::Esr, 0x9300_0050),
+        (Register::Esr, u64::MAX),
+        (Register::Esr, 0),
+        (Register::Disr, 0x8000_0c11),
+        (Register::Disr, u64::MAX),
+    ];
+    for (register, value) in samples {
+        let explanation = register.explain(value);
+        for width in [60, 80, 140] {
+            let text = drawn(register, value, Some(width));
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+                assert!(!line.ends_with(' '), "{line:?}");
+            }
+            let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(&explanation.summary.to_string()), "{width}: {text}");
+            for field in explanation.fields.as_slice() {
+                if field.absent.is_none() && field.name != "res0" {
+                    assert!(flat.contains(field.name), "{width}: {} in {text}", field.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_are_drawn_where_they_fit_and_else_told_in_a_table() {
+    let (drawing, table) = (
+        drawn(Register::Esr, 0xbe00_1811, Some(140)),
+        drawn(Register::Esr, 0xbe00_1811, Some(80)),
+    );
+    assert!(
+        drawing.contains("╰─") && !drawing.contains("field  bits"),
+        "{drawing}"
+    );
+    assert_eq!(
+        drawn(Register::Esr, 0xbe00_1811, None)
+            .lines()
+            .take(17)
+            .collect::<Vec<_>>(),
+        drawing.lines().take(17).collect::<Vec<_>>()
+    );
+    assert!(!table.contains('╰'), "{table}");
+    for line in [
+        "bits 31:0   101111 1 0 00000 0 00 0 0 0 110 0 0 0 0 010001",
+        "field  bits   value  meaning",
+        "ec     31:26  0x2f   SError exception",
+        "wnr    6      0      – WnRV is 0",
+    ] {
+        assert!(table.lines().any(|drawn| drawn == line), "{line} in {table}");
     }
 }

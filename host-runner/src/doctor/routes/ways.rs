@@ -1,0 +1,250 @@
+//! What is known of the ways of injection before any host is looked at.
+
+use crate::kvm::needs::Need;
+
+/// A way of injection: a route, or a case of one that needs something else of a host.
+pub(super) struct Way {
+    /// The row's id.
+    pub(super) word: &'static str,
+    /// The words of the scenario language that inject so.
+    pub(super) routes: &'static [&'static str],
+    pub(super) name: &'static str,
+    /// How KVM and the runner do it.
+    pub(super) by: &'static str,
+    /// How the shim does it, where it can.
+    pub(super) shim: &'static str,
+    /// What a scenario is skipped for.
+    pub(super) needs: &'static [Need],
+    /// What only some of its scenarios are skipped for, and what is left without it.
+    pub(super) partly: &'static [(Need, &'static str)],
+}
+
+/// How the shim brings what a hole brings.
+const HOLE: &str = "stage 2 and an exception entry by the shim";
+const PLAIN: &str = "only without a syndrome: there is no KVM_CAP_ARM_INJECT_SERROR_ESR (capability 158)";
+
+/// What a host may be able to do and a runner need not offer: their ids are words of the scenario language.
+pub(in crate::doctor) const OFFERS: [&str; 4] = ["uffd", "hwpoison", "sea-exit", "registers"];
+
+/// In the order of README's table of routes.
+pub(super) const WAYS: [Way; 24] = [
+    Way {
+        word: "hole-mmio",
+        routes: &["hole"],
+        name: "hole, load or store",
+        by: "KVM_EXIT_MMIO and ext_dabt_pending",
+        shim: HOLE,
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "hole-nisv",
+        routes: &["hole"],
+        name: "hole, no syndrome (LDP)",
+        by: "KVM_EXIT_ARM_NISV and ext_dabt_pending",
+        shim: HOLE,
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "fetch",
+        routes: &["hole"],
+        name: "hole, fetch",
+        by: "KVM's own injection",
+        shim: HOLE,
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "walk",
+        routes: &["hole"],
+        name: "hole, table walk",
+        by: "KVM's own injection",
+        shim: HOLE,
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "hole-serror",
+        routes: &["hole"],
+        name: "hole and an SError at once",
+        by: "one call with ext_dabt_pending and serror_pending",
+        shim: "an exception entry by the shim, with HCR_EL2.VSE set beside it",
+        needs: &[Need::SmallPages, Need::Syndromes],
+        partly: &[],
+    },
+    Way {
+        word: "mend",
+        routes: &["mend"],
+        name: "mend",
+        by: "putting the page back and joining its memslots again",
+        shim: "",
+        needs: &[Need::SmallPages],
+        partly: &[(
+            Need::ReadOnlySlots,
+            "only of holes: there are no read-only memslots",
+        )],
+    },
+    Way {
+        word: "self",
+        routes: &["self"],
+        name: "self, fetch or table walk",
+        by: "KVM's own injection, the runner injecting nothing",
+        shim: HOLE,
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "above-ipa",
+        routes: &["self"],
+        name: "self, above the IPA size",
+        by: "KVM's own injection",
+        shim: "",
+        needs: &[Need::Range],
+        partly: &[],
+    },
+    Way {
+        word: "serror-syndrome",
+        routes: &["serror"],
+        name: "SError with a syndrome",
+        by: "serror_pending and serror_has_esr",
+        shim: "HCR_EL2.VSE and VSESR_EL2",
+        needs: &[Need::Syndromes],
+        partly: &[],
+    },
+    Way {
+        word: "serror",
+        routes: &["serror"],
+        name: "SError without a syndrome",
+        by: "serror_pending",
+        shim: "HCR_EL2.VSE",
+        needs: &[],
+        partly: &[],
+    },
+    Way {
+        word: "serror-start",
+        routes: &["serror"],
+        name: "SError at start or masked",
+        by: "serror_pending before the guest can take it",
+        shim: "HCR_EL2.VSE",
+        needs: &[],
+        partly: &[(Need::Syndromes, PLAIN)],
+    },
+    Way {
+        word: "serror-copy",
+        routes: &["serror"],
+        name: "SError at a copy or handler",
+        by: "serror_pending while the kernel copies or handles another error",
+        shim: "HCR_EL2.VSE",
+        needs: &[],
+        partly: &[(Need::Syndromes, PLAIN)],
+    },
+    Way {
+        word: "kick",
+        routes: &["serror"],
+        name: "SError after_ms",
+        by: "another thread, which kicks the vCPU out of the guest",
+        shim: "",
+        needs: &[],
+        partly: &[(Need::Syndromes, PLAIN)],
+    },
+    Way {
+        word: "registers",
+        routes: &["registers"],
+        name: "registers",
+        by: "an exception entry with any syndrome, written through KVM_SET_ONE_REG",
+        shim: "the shim, which enters with any syndrome",
+        needs: &[],
+        partly: &[],
+    },
+    Way {
+        word: "ease",
+        routes: &["registers"],
+        name: "registers, EASE",
+        by: "an entry by the SError's vector, as with SCTLR2_EL1.EASE = 1",
+        shim: "",
+        needs: &[Need::DoubleFault2],
+        partly: &[],
+    },
+    Way {
+        word: "read-only",
+        routes: &["read-only"],
+        name: "read-only",
+        by: "a memslot of its own with KVM_MEM_READONLY",
+        shim: "a page that stage 2 maps read-only",
+        needs: &[Need::SmallPages, Need::ReadOnlySlots],
+        partly: &[],
+    },
+    Way {
+        word: "uffd",
+        routes: &["uffd"],
+        name: "uffd",
+        by: "UFFDIO_POISON on the memory behind the guest, without privilege",
+        shim: "",
+        needs: &[Need::SmallPages, Need::Userfault],
+        partly: &[],
+    },
+    Way {
+        word: "hwpoison",
+        routes: &["hwpoison"],
+        name: "hwpoison",
+        by: "madvise(MADV_HWPOISON) on the memory behind the guest",
+        shim: "",
+        needs: &[Need::SmallPages, Need::MemoryFailure],
+        partly: &[],
+    },
+    Way {
+        word: "hwpoison-early",
+        routes: &["hwpoison-early"],
+        name: "hwpoison-early",
+        by: "the host taking the page offline: BUS_MCEERR_AO first, BUS_MCEERR_AR with the access",
+        shim: "",
+        needs: &[Need::SmallPages, Need::MemoryFailure, Need::HardOffline],
+        partly: &[],
+    },
+    Way {
+        word: "sea-exit",
+        routes: &["sea-exit"],
+        name: "sea-exit",
+        by: "KVM_EXIT_ARM_SEA, replayed to the vCPU; the lab breaks a stage-2 walk from outside to cause it",
+        shim: "",
+        needs: &[Need::SmallPages, Need::SeaExit, Need::Ras, Need::Outside],
+        partly: &[],
+    },
+    Way {
+        word: "patrol",
+        routes: &["patrol"],
+        name: "patrol",
+        by: "a report at the replay port, with the page out of the memslots",
+        shim: "a report at the replay port, with the page out of stage 2",
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "bus-objerr",
+        routes: &["bus-objerr", "bus-objerr-bare"],
+        name: "bus-objerr, bus-objerr-bare",
+        by: "SIGBUS with BUS_OBJERR, which the runner sends itself, and ext_dabt_pending",
+        shim: "",
+        needs: &[Need::SmallPages],
+        partly: &[],
+    },
+    Way {
+        word: "save",
+        routes: &["save"],
+        name: "save",
+        by: "saving all of the VM's state and restoring it in a new process",
+        shim: "",
+        needs: &[],
+        partly: &[],
+    },
+    Way {
+        word: "el2",
+        routes: &[],
+        name: "a guest that begins at EL2",
+        by: "nested virtualisation: KVM_CAP_ARM_EL2",
+        shim: "",
+        needs: &[Need::Nesting],
+        partly: &[],
+    },
+];
