@@ -15,6 +15,8 @@ mod policy;
 mod random;
 mod raw;
 mod serror;
+mod shape;
+mod values;
 mod words;
 
 use std::collections::BTreeMap;
@@ -373,6 +375,8 @@ pub enum Far {
 
 #[cfg(test)]
 mod serror_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
