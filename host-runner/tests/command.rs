@@ -166,7 +166,7 @@ fn what_is_wrong_in_one_scenario_is_told_with_its_place_and_none_is_run() {
         "\"bystander\"",
         &vec!["\"bystander\""; 33].join(","),
         "5:9",
-        "34 tasks, where 1 to 32 can be",
+        "34 tasks; 1 to 32 are allowed",
     );
 }
 

@@ -9,6 +9,7 @@ mod cells;
 mod einj;
 mod external_aborts;
 mod house;
+mod scenarios;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use clap::Parser as _;
 
 use tree::{read, root};
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "SPECIFICATION.md",
@@ -29,6 +30,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/einj-mem-uc.md",
     "docs/external-aborts.md",
     "docs/routes.md",
+    "docs/scenarios.md",
 ];
 
 /// What is written in backticks, on one line.

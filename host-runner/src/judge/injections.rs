@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use seawall_replay::plan::{Injection, Step};
 
-use super::{Case, Findings};
+use super::{Case, Findings, silent};
 use crate::scenario::boot;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -16,6 +16,9 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) {
     let steps: Vec<_> = plan.steps().collect();
     let fixed = |step: &Step| !matches!(step.injection, Injection::Draw { .. });
     for (index, step) in steps.iter().enumerate().take_while(|(_, step)| fixed(step)) {
+        if silent::check(case, &steps, index, findings) {
+            continue;
+        }
         let slot = step
             .task
             .map_or_else(|| "any slot".to_owned(), |slot| format!("slot {slot}"));

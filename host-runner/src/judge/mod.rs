@@ -14,6 +14,7 @@ mod itself;
 mod mapping;
 mod pending;
 pub mod random;
+mod silent;
 mod stock;
 mod tasks;
 pub(crate) mod told;
@@ -95,8 +96,15 @@ pub fn judge(scenario: &Scenario, run: &Run, kvm: Option<(u32, u32)>) -> Judged 
         evidence: &evidence,
         incidents: &incidents,
     };
+    // Of a run that went to its end, what was never injected says most; of another, how it ended.
+    let went_to_its_end = run.end == RunEnd::PoweredOff;
+    if went_to_its_end {
+        injections::check(&case, &mut findings);
+    }
     end::check(&case, &mut findings);
-    injections::check(&case, &mut findings);
+    if !went_to_its_end {
+        injections::check(&case, &mut findings);
+    }
     held::check(&case, &mut findings);
     itself::check(&case, &mut findings);
     // Without a journal all else would be missing too, and say nothing more.

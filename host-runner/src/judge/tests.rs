@@ -113,6 +113,82 @@ fn what_the_replayer_saw_counts() {
     });
 }
 
+/// The first finding of a run in which the injection never came: a checkpoint of `announced` was there in its place.
+fn silent(inject: &str, announced: &[u16]) -> String {
+    let mut story = Story::load();
+    let text = LOAD.replace("checkpoint = 1", inject);
+    story.scenario = parse("silent.toml", &text).unwrap();
+    story.items.remove(4);
+    *story.report(1) = task(1, "load", TaskState::Exited(0));
+    (story.final_census().retired, story.final_census().free) = (0, 15_000);
+    let to_nothing = announced.iter().map(|number| Event {
+        task: 1,
+        number: *number,
+        ..Event::of(What::Announced)
+    });
+    story.events.splice(1..2, to_nothing);
+    let verdict = story.judged().verdict;
+    let checks: Vec<_> = verdict.findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(checks, ["injected", "aborts", "state", "leak", "retired"]);
+    verdict.findings[0].to_string()
+}
+
+#[test]
+fn a_step_that_never_fired_comes_first_and_says_what_was_announced_instead() {
+    let at = "injected: step 0 never fired, and what is below may follow from that: expected load (slot 1) announces";
+    for (inject, announced, told) in [
+        (
+            "checkpoint = 9",
+            &[1][..],
+            "checkpoint 9 (window checkpoint), got load (slot 1) announced checkpoint 1 only",
+        ),
+        (
+            "checkpoint = 9",
+            &[1, 2, 1],
+            "checkpoint 9 (window checkpoint), got load (slot 1) announced checkpoint 1, 2 only",
+        ),
+        (
+            "checkpoint = 9",
+            &[],
+            "checkpoint 9 (window checkpoint), got load (slot 1) announced nothing",
+        ),
+        (
+            "at = \"copy\"\ncheckpoint = 1",
+            &[1],
+            "checkpoint 1 (window copy), got load (slot 1) announced checkpoint 1 in another window than copy",
+        ),
+        (
+            "skip = 5\ncheckpoint = 1",
+            &[1, 1],
+            "checkpoint 1 (window checkpoint), got load (slot 1) announced it 2 times; 5 are skipped",
+        ),
+    ] {
+        assert_eq!(silent(inject, announced), format!("{at} {told}"));
+    }
+    // Of a run that did not go to its end, that comes first.
+    let mut story = Story::load();
+    story.end = RunEnd::TimedOut;
+    story.events.truncate(1);
+    let findings = story.judged().verdict.findings;
+    let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(checks[..3], ["run-end", "guest-end", "injected"]);
+}
+
+#[test]
+fn a_step_whose_announcement_another_one_took_says_which() {
+    let mut story = Story::load();
+    let twice = "route = \"hole\"\n[[inject]]\ntask = \"load\"\ncheckpoint = 1\nroute = \"hole\"";
+    story.scenario = parse("twice.toml", &LOAD.replace("route = \"hole\"", twice)).unwrap();
+    let findings = story.judged().verdict.findings;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(
+        findings[0].at.starts_with("step 1 never fired"),
+        "{}",
+        findings[0]
+    );
+    assert_eq!(findings[0].got, "step 0 took it");
+}
+
 #[test]
 fn each_field_of_a_record_counts() {
     spoilt(&["cause", "frame"], |story| story.abort().cause = Cause::SError);

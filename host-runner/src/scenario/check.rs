@@ -10,9 +10,9 @@ use seawall_replay::port::Window;
 use toml::Spanned;
 
 use super::diagnose::Problem;
-use super::raw::{Number, RawBudget, RawGuest, RawInject, RawScenario, Text};
-use super::words::{Route, Word, nearest, word};
-use super::{APART, BYSTANDER, Far, Guest, Inject, PROGRAMS, Platform, Scenario, boot};
+use super::raw::{RawBudget, RawGuest, RawInject, RawScenario, Text};
+use super::words::{Route, Word, word};
+use super::{APART, BYSTANDER, Far, Guest, Inject, Platform, Scenario, boot};
 use crate::backend::VmOptions;
 use crate::budget::{Budget, BudgetError};
 
@@ -53,11 +53,11 @@ impl Checker {
             .collect();
         let random = self.random(raw.random, &mut injections);
         let bystanders = guest.slots(BYSTANDER).count();
-        if !injections.is_empty() && bystanders < 2 {
+        if !injections.is_empty() && bystanders < 2 && !guest.tasks.is_empty() {
             let help =
                 "two tasks that are not concerned show that the error cost nobody else anything".to_owned();
             let message =
-                format!("a scenario that injects needs at least two bystanders, this one has {bystanders}");
+                format!("a scenario that injects needs at least two bystanders; this one has {bystanders}");
             self.problem(guest_span.clone(), message, Some(help));
         }
         if let Err(error) = boot::plan(&guest, &injections) {
@@ -147,27 +147,14 @@ impl Checker {
         let span = raw.tasks.span();
         let tasks = raw.tasks.into_inner();
         if tasks.is_empty() || tasks.len() > MOST_TASKS {
-            self.problem(
-                span,
-                format!("{} tasks, where 1 to {MOST_TASKS} can be", tasks.len()),
-                None,
-            );
+            let message = format!("{} tasks; 1 to {MOST_TASKS} are allowed", tasks.len());
+            let help = Some("tasks = [\"load\", \"bystander\", \"bystander\"]".to_owned());
+            self.problem(span, message, help);
         }
-        for task in &tasks {
-            self.one_of(
-                task,
-                PROGRAMS.iter().map(|(name, _)| *name),
-                "no program of the guest is called",
-            );
-        }
-        let tasks: Vec<String> = tasks.into_iter().map(Spanned::into_inner).collect();
+        let tasks: Vec<String> = tasks.into_iter().map(|task| self.program(task)).collect();
         let mut policies = BTreeMap::new();
         for (program, policy) in raw.policy {
-            self.one_of(
-                &program,
-                tasks.iter().map(String::as_str),
-                "no task of this scenario runs",
-            );
+            self.task(&program, tasks.iter().map(String::as_str));
             if let Some(policy) = self.policy(&policy) {
                 policies.insert(program.into_inner(), policy);
             }
@@ -218,17 +205,13 @@ impl Checker {
         let at = at.unwrap_or(Window::Checkpoint);
         let is_start = at == Window::Start;
         match (&raw.task, raw.any) {
-            (Some(task), false) => self.one_of(
-                task,
-                guest.tasks.iter().map(String::as_str),
-                "no task of this scenario runs",
-            ),
+            (Some(task), false) => self.task(task, guest.tasks.iter().map(String::as_str)),
             (None, true) => {}
             (None, false) if is_start => {}
             (Some(task), true) => self.problem(
                 task.span(),
                 "`task` and `any = true` exclude each other".into(),
-                None,
+                Some("leave one of them away".into()),
             ),
             (None, false) => {
                 let help = "task = \"load\", or any = true".to_owned();
@@ -331,7 +314,7 @@ impl Checker {
     }
 
     fn save(&mut self, at: Window, raw: &RawInject) -> Injection {
-        if let Some(times) = raw.times.as_ref().filter(|times| *times.get_ref() != 1) {
+        if let Some(times) = raw.times.as_ref().filter(|times| times.get_ref().0 != 1) {
             let help = Some("to save again later, write another step".to_owned());
             self.problem(times.span(), "a step saves once".into(), help);
         }
@@ -406,76 +389,6 @@ impl Checker {
             return Injection::AbortBySErrorVector { esr, far };
         }
         Injection::Abort { esr, far }
-    }
-
-    pub(super) fn ranged(
-        &mut self,
-        value: Option<&Number>,
-        what: &str,
-        range: std::ops::RangeInclusive<u32>,
-        usual: u32,
-    ) -> u32 {
-        let Some(value) = value else { return usual };
-        match u32::try_from(*value.get_ref()) {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                let (least, most) = range.into_inner();
-                let hex = most > 100_000 && most & 1 == 1;
-                let range = if hex {
-                    format!("{least:#x} to {most:#x}")
-                } else {
-                    format!("{least} to {most}")
-                };
-                self.problem(
-                    value.span(),
-                    format!("{} is out of range", value.get_ref()),
-                    Some(format!("{what} is {range}")),
-                );
-                usual
-            }
-        }
-    }
-
-    pub(super) fn word<T: Word>(&mut self, text: &Text, what: &str) -> Option<T> {
-        let found = T::WORDS.iter().find(|(word, _)| word == text.get_ref());
-        if found.is_none() {
-            let words = || T::WORDS.iter().map(|(word, _)| *word);
-            let help = nearest(text.get_ref(), words()).map_or_else(
-                || format!("one of {}", words().collect::<Vec<_>>().join(", ")),
-                |meant| format!("did you mean `{meant}`?"),
-            );
-            self.problem(
-                text.span(),
-                format!("`{}` is not a {what}", text.get_ref()),
-                Some(help),
-            );
-        }
-        found.map(|(_, value)| *value)
-    }
-
-    pub(super) fn one_of<'a>(
-        &mut self,
-        text: &Text,
-        known: impl Iterator<Item = &'a str> + Clone,
-        complaint: &str,
-    ) {
-        let wrong = text.get_ref();
-        if known.clone().any(|name| name == wrong) {
-            return;
-        }
-        let help = nearest(wrong, known.clone()).map_or_else(
-            || {
-                let mut names: Vec<&str> = known.collect();
-                names.dedup();
-                format!("one of {}", names.join(", "))
-            },
-            |meant| format!("did you mean `{meant}`?"),
-        );
-        self.problem(text.span(), format!("{complaint} `{wrong}`"), Some(help));
-    }
-
-    pub(super) fn problem(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.problems.push(Problem { span, message, help });
     }
 }
 

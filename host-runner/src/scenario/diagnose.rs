@@ -5,8 +5,6 @@ use std::ops::Range;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::words::nearest;
-
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
@@ -65,15 +63,20 @@ impl BadScenario {
                 self.source.name(),
                 problem.message
             ));
-            if handler
-                .render_report(&mut out, &Report { of: self, problem })
-                .is_err()
-            {
-                out.push_str("  (its lines cannot be shown)\n");
+            let mut picture = String::new();
+            let report = Report { of: self, problem };
+            match handler.render_report(&mut picture, &report) {
+                Ok(()) => out.push_str(without_headline(&picture)),
+                Err(_) => out.push_str("  (its lines cannot be shown)\n"),
             }
         }
         out
     }
+}
+
+/// The picture alone: its first line is there for the message, which stands above it and is left out of [`Report`].
+fn without_headline(picture: &str) -> &str {
+    picture.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
 impl fmt::Display for BadScenario {
@@ -103,9 +106,10 @@ struct Report<'a> {
     problem: &'a Problem,
 }
 
+/// Nothing: the message has been said.
 impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 }
 
@@ -127,28 +131,4 @@ impl Diagnostic for Report<'_> {
         let label = LabeledSpan::new_with_span(Some("here".to_owned()), self.problem.span.clone());
         Some(Box::new(std::iter::once(label)))
     }
-}
-
-/// What serde and the TOML parser say, with what was probably meant.
-pub(super) fn from_toml(error: &toml::de::Error, length: usize) -> Problem {
-    let message = error.message().lines().collect::<Vec<_>>().join("; ");
-    let end = length.saturating_sub(1);
-    let span = error.span().unwrap_or(end..length);
-    let span = span.start.min(end)..span.end.min(length);
-    Problem {
-        span,
-        help: unknown_key(&message),
-        message,
-    }
-}
-
-/// For "unknown field `x`, expected one of `a`, `b`": which of them.
-fn unknown_key(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (wrong, rest) = rest.split_once('`')?;
-    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(nearest(wrong, known.iter().copied()).map_or_else(
-        || format!("the keys here are {}", known.join(", ")),
-        |meant| format!("did you mean `{meant}`?"),
-    ))
 }

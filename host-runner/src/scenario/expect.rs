@@ -37,11 +37,7 @@ impl Checker {
         let told = told.collect();
         let mut tasks = BTreeMap::new();
         for (program, state) in raw.tasks {
-            self.one_of(
-                &program,
-                reachable.iter().copied(),
-                "no task of this scenario runs",
-            );
+            self.task(&program, reachable.iter().copied());
             if let Some(state) = self.word::<FinalState>(&state, "state of a task") {
                 tasks.insert(program.into_inner(), state);
             }
@@ -63,11 +59,7 @@ impl Checker {
         }
         let mut restarts = BTreeMap::new();
         for (program, count) in raw.restarts {
-            self.one_of(
-                &program,
-                guest.tasks.iter().map(String::as_str),
-                "no task of this scenario runs",
-            );
+            self.task(&program, guest.tasks.iter().map(String::as_str));
             let count = self.ranged(Some(&count), "restarts", 0..=1000, 0);
             restarts.insert(program.into_inner(), count);
         }
@@ -93,16 +85,9 @@ impl Checker {
     }
 
     fn told(&mut self, raw: RawTold, reachable: &[&str]) -> ExpectedTold {
-        self.one_of(
-            &raw.task,
-            reachable.iter().copied(),
-            "no task of this scenario runs",
-        );
+        self.task(&raw.task, reachable.iter().copied());
         let touch = raw.touch.and_then(|touch| self.word(&touch, "decision"));
-        let address = u64::try_from(*raw.address.get_ref()).unwrap_or_else(|_| {
-            self.problem(raw.address.span(), "an address is not negative".into(), None);
-            0
-        });
+        let address = self.whole(&raw.address, "an address");
         ExpectedTold {
             task: raw.task.into_inner(),
             address,
@@ -116,7 +101,7 @@ impl Checker {
         let whole = span.clone();
         let raw = raw.into_inner();
         if let Some(task) = &raw.task {
-            self.one_of(task, reachable.iter().copied(), "no task of this scenario runs");
+            self.task(task, reachable.iter().copied());
         }
         let cause = self.word(&raw.cause, "cause").unwrap_or(Cause::Synchronous);
         let (wanted, unwanted) = match cause {
@@ -140,7 +125,8 @@ impl Checker {
             self.problem(value.span(), "a report has no syndrome".into(), None);
         }
         if wanted.1.is_none() && cause != Cause::Patrol {
-            self.problem(span, format!("the abort has no `{}`", wanted.0), None);
+            let help = Some(format!("{} = 0x…, as the manuals have it", wanted.0));
+            self.problem(span, format!("the abort has no `{}`", wanted.0), help);
         }
         let syndrome = self.syndrome(wanted.1.as_ref());
         if let Some(value) = raw.or_disr.as_ref().filter(|_| cause != Cause::SError) {
@@ -200,10 +186,24 @@ impl Checker {
 
     pub(super) fn far(&mut self, far: &Spanned<RawFar>) -> Far {
         match far.get_ref() {
-            RawFar::Number(number) => match u64::try_from(*number) {
-                Ok(address) => return Far::Exactly(address),
-                Err(_) => self.problem(far.span(), "an address is not negative".into(), None),
-            },
+            RawFar::Number(number) => {
+                let number = number.0;
+                if let Ok(address) = i64::try_from(number)
+                    && let Ok(address) = u64::try_from(address)
+                {
+                    return Far::Exactly(address);
+                }
+                let (message, help) = if number < 0 {
+                    ("an address is not negative".to_owned(), None)
+                } else {
+                    let help = format!("an address above {:#x} in quotes: \"{number:#x}\"", i64::MAX);
+                    (
+                        format!("{number:#x} is too large for a number of TOML"),
+                        Some(help),
+                    )
+                };
+                self.problem(far.span(), message, help);
+            }
             RawFar::Text(text) if text == "any" => return Far::Any,
             RawFar::Text(text) => {
                 let digits = text.strip_prefix("0x").map(|digits| digits.replace('_', ""));
@@ -218,11 +218,7 @@ impl Checker {
     }
 
     pub(super) fn syndrome(&mut self, value: Option<&Number>) -> u64 {
-        let Some(value) = value else { return 0 };
-        u64::try_from(*value.get_ref()).unwrap_or_else(|_| {
-            self.problem(value.span(), "a syndrome is not negative".into(), None);
-            0
-        })
+        value.map_or(0, |value| self.whole(value, "a syndrome"))
     }
 }
 

@@ -140,7 +140,8 @@ impl Checker {
     ) {
         if !platforms.contains(&Platform::Qemu) {
             let message = "Linux is compared on the backend qemu alone, and this scenario is not for it";
-            self.problem(span.clone(), message.into(), None);
+            let help = Some("remove [expect.linux], or have `qemu` among `backends`".to_owned());
+            self.problem(span.clone(), message.into(), help);
         }
         let windows: &[Window] = match does {
             Some(Does::Call) => &[Window::Copy, Window::Kernel],
@@ -148,12 +149,14 @@ impl Checker {
         };
         let announced = |inject: &Inject| windows.contains(&inject.at) && inject.skip == 0;
         if !matches!(injections, [only] if announced(only)) {
-            let message = "Linux announces one thing, once, and not in this window";
+            let message = "Linux announces one thing, once, and this scenario injects otherwise";
             let words: Vec<_> = windows
                 .iter()
                 .map(|window| format!("`{}`", word(*window)))
                 .collect();
-            let help = format!("one injection at {}, without `skip`", words.join(" or "));
+            let words = words.join(" or ");
+            let help =
+                format!("remove [expect.linux], or have one injection alone, at {words}, without `skip`");
             self.problem(span.clone(), message.into(), Some(help));
         }
     }
@@ -200,6 +203,16 @@ mod tests {
                 "[guest]",
                 "backends = [\"kvm\"]\n[guest]",
                 "on the backend qemu alone",
+            ),
+            (
+                "route = \"hole\"",
+                "at = \"copy\"\nroute = \"hole\"",
+                "remove [expect.linux], or have one injection alone, at `checkpoint` or `user`",
+            ),
+            (
+                "[guest]",
+                "backends = [\"kvm\"]\n[guest]",
+                "remove [expect.linux], or have `qemu`",
             ),
         ] {
             let wrong = parse("s.toml", &text.replacen(from, to, 1)).expect_err(to);

@@ -15,6 +15,8 @@ mod policy;
 mod random;
 mod raw;
 mod serror;
+mod shape;
+mod values;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
@@ -381,6 +383,8 @@ pub enum Far {
 
 #[cfg(test)]
 mod serror_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::Scenario;
 use super::check::Checker;
-use super::diagnose::{BadScenario, from_toml};
+use super::diagnose::BadScenario;
 use super::raw::RawScenario;
+use super::shape;
 
 /// Reads and checks one scenario. `file` is the name for messages; its stem is the scenario's name.
 ///
@@ -13,7 +14,7 @@ use super::raw::RawScenario;
 /// [`BadScenario`] with every place that is wrong. No part of a bad scenario is ever run.
 pub fn parse(file: &str, text: &str) -> Result<Scenario, BadScenario> {
     let raw: RawScenario = toml::from_str(text)
-        .map_err(|error| BadScenario::new(file, text, vec![from_toml(&error, text.len())]))?;
+        .map_err(|error| BadScenario::new(file, text, vec![shape::problem(&error, text)]))?;
     let name = Path::new(file)
         .file_stem()
         .map_or_else(|| file.to_owned(), |stem| stem.to_string_lossy().into_owned());

@@ -73,10 +73,7 @@ impl Checker {
         };
         let span = raw.span();
         let raw = raw.into_inner();
-        let seed = u64::try_from(*raw.seed.get_ref()).unwrap_or_else(|_| {
-            self.problem(raw.seed.span(), "a seed is not negative".into(), None);
-            0
-        });
+        let seed = self.whole(&raw.seed, "a seed");
         let errors = self.ranged(Some(&raw.aborts), "aborts", 1..=MOST_ERRORS, 1);
         let (fixed, drawn): (Vec<_>, Vec<_>) = injections.drain(..).partition(|inject| !is_drawn(inject));
         if drawn.iter().all(|inject| inject.injection.errors() == 0) {
@@ -88,7 +85,8 @@ impl Checker {
             .any(|inject| matches!(inject.injection, Injection::Save(_)))
         {
             let message = "a scenario that draws is not saved".to_owned();
-            self.problem(span, message, None);
+            let help = Some("leave the step with `route = \"save\"` away, or [random]".to_owned());
+            self.problem(span, message, help);
         }
         injections.extend(fixed);
         injections.push(Inject {
@@ -184,6 +182,11 @@ impl Checker {
                 None
             }
             Some(of) => {
+                if names.is_empty() {
+                    let help = Some("leave `of` away".to_owned());
+                    self.problem(of.span(), "nothing is drawn in this scenario".into(), help);
+                    return None;
+                }
                 self.one_of(
                     &of,
                     names.iter().map(String::as_str),

@@ -8,7 +8,42 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 pub(super) type Text = Spanned<String>;
-pub(super) type Number = Spanned<i64>;
+pub(super) type Number = Spanned<Whole>;
+
+/// A whole number as it is written, also one that is too large for whatever it is for: the check of its key says how
+/// large it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Whole(pub(super) i128);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WholeVisitor;
+        impl Visitor<'_> for WholeVisitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Whole, E> {
+                Ok(Whole(value.into()))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+                Ok(Whole(value.into()))
+            }
+
+            fn visit_i128<E: Error>(self, value: i128) -> Result<Whole, E> {
+                Ok(Whole(value))
+            }
+
+            fn visit_u128<E: Error>(self, value: u128) -> Result<Whole, E> {
+                Ok(Whole(i128::try_from(value).unwrap_or(i128::MAX)))
+            }
+        }
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
@@ -167,7 +202,7 @@ pub(super) struct RawBefore {
 /// as a string.
 #[derive(Debug)]
 pub(super) enum RawFar {
-    Number(i64),
+    Number(Whole),
     Text(String),
 }
 
@@ -182,7 +217,15 @@ impl<'de> Deserialize<'de> for RawFar {
             }
 
             fn visit_i64<E: Error>(self, value: i64) -> Result<RawFar, E> {
-                Ok(RawFar::Number(value))
+                Ok(RawFar::Number(Whole(value.into())))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<RawFar, E> {
+                Ok(RawFar::Number(Whole(value.into())))
+            }
+
+            fn visit_i128<E: Error>(self, value: i128) -> Result<RawFar, E> {
+                Ok(RawFar::Number(Whole(value)))
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<RawFar, E> {

@@ -181,3 +181,16 @@ fn an_abort_that_the_host_takes_is_for_a_host_and_for_pages_that_lie_apart() {
         assert!(parse("s.toml", &text.replacen(piece, by, 1)).is_err(), "{by}");
     }
 }
+
+#[test]
+fn the_example_of_the_reference_is_sound_as_it_stands() {
+    let text = include_str!("../../../docs/scenarios.md");
+    let (_, example) = text.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let scenario = parse("my.toml", example).unwrap();
+    assert_eq!((scenario.injections.len(), scenario.expect.aborts.len()), (1, 1));
+    // So is what it says of a wrong one.
+    let wrong = parse("my.toml", &example.replace("checkpoint =", "chekpoint =")).unwrap_err();
+    let told = wrong.render(false);
+    assert!(text.contains(&format!("```\n{told}```\n")), "{told}");
+}

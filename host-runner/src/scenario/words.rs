@@ -18,6 +18,12 @@ pub(crate) fn word<T: Word>(value: T) -> &'static str {
         .map_or("?", |(word, _)| word)
 }
 
+/// All words of a kind, for help.
+pub(crate) fn listed<T: Word>() -> String {
+    let words = T::WORDS.iter().map(|(word, _)| *word);
+    words.collect::<Vec<_>>().join(", ")
+}
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*

@@ -4,7 +4,7 @@ use super::parse;
 use super::tests::GOOD;
 
 /// Replaces a piece of the good scenario, and says where the one problem is and what its text contains.
-fn wrong(piece: &str, by: &str, line: usize, column: usize, told: &str) {
+pub(super) fn wrong(piece: &str, by: &str, line: usize, column: usize, told: &str) {
     assert!(GOOD.contains(piece), "{piece}");
     let text = GOOD.replacen(piece, by, 1);
     let bad = parse("s.toml", &text).expect_err(by);
@@ -18,6 +18,12 @@ fn wrong(piece: &str, by: &str, line: usize, column: usize, told: &str) {
     );
     assert!(picture.contains(&format!("s.toml:{line}:")), "{picture}");
     assert!(!picture.contains('\x1b'));
+    // Each message is there once, and not again above the picture.
+    let said = bad
+        .problems
+        .iter()
+        .filter(|problem| problem.message == first.message);
+    assert_eq!(picture.matches(&first.message).count(), said.count(), "{picture}");
 }
 
 #[test]
@@ -180,7 +186,13 @@ fn values_out_of_range_are_errors_with_the_range() {
         "checkpoint is 0 to 4095",
     );
     wrong("checkpoint = 1", "checkpoint = -1", 10, 14, "-1 is out of range");
-    wrong("checkpoint = 1", "checkpoint = \"1\"", 10, 14, "expected i64");
+    wrong(
+        "checkpoint = 1",
+        "checkpoint = \"1\"",
+        10,
+        14,
+        "expected a number",
+    );
     wrong(
         "checkpoint = 1\n",
         "checkpoint = 1\ntimes = 0\n",
@@ -295,7 +307,7 @@ fn what_does_not_fit_together_is_an_error() {
         "\"bystander\"",
         5,
         9,
-        "at least two bystanders, this one has 1",
+        "at least two bystanders; this one has 1",
     );
     wrong(
         "esr = 0x92000010",
@@ -311,7 +323,7 @@ fn what_does_not_fit_together_is_an_error() {
         "tasks = []",
         5,
         9,
-        "0 tasks, where 1 to 32 can be",
+        "0 tasks; 1 to 32 are allowed",
     );
     let esr = "esr = 0x92000010\nesr_before = [{ linux = \"six\", esr = 1, because = \"b\" }]";
     wrong("esr = 0x92000010", esr, 19, 25, "`six` is not a version");
@@ -367,14 +379,20 @@ fn a_budget_is_one_that_can_be_kept() {
         10,
         "no span of 1s to 86400s",
     );
-    wrong("[guest]", &kvm("page = 2"), 6, 1, "unknown field");
+    wrong(
+        "[guest]",
+        &kvm("page = 2"),
+        6,
+        1,
+        "unknown key `page` (did you mean `pages`?)",
+    );
 }
 
 #[test]
 fn broken_toml_is_an_error_at_its_place() {
     wrong("title = \"t\"", "title = ", 1, 9, "");
     wrong("cites = [\"c\"]", "cites = [\"c\"", 4, 1, "");
-    wrong("teaches = \"t\"\n", "", 1, 1, "missing field `teaches`");
+    wrong("teaches = \"t\"\n", "", 1, 1, "the key `teaches` is missing");
     wrong("title = \"t\"", "title = \"t\"\ntitle = \"u\"", 2, 1, "duplicate");
     for text in ["", "\0", "= 1", "[", "\u{feff}", "a = 1"] {
         let bad = parse("s.toml", text).expect_err(text);
