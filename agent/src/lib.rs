@@ -7,14 +7,16 @@
 //!
 //! # Embedding it
 //!
-//! 1. Give it memory: words for a [`Journal`] and slots for a [`Ledger`].
-//! 2. Implement [`Kernel`]: seven questions about who maps what, and five actions. Healing
-//!    pages and telling a task's own handler are hooks that may be left out.
+//! 1. Give it memory: words for a [`Journal`], slots for a [`Ledger`] ([Memory](#memory)).
+//! 2. Implement [`Kernel`]: seven questions about who maps what, and five actions; nine more hooks if pages can be had
+//!    again, tasks have handlers, share memory, or copies lie between barriers.
 //! 3. Choose a [`Policy`]. [`ByRule`] gives each task the remedy that its owner asked for.
-//! 4. In the vectors, read each register once, first of all, into a [`Snapshot`]. At every entry from EL0 run an `ESB`,
-//!    and if `DISR_EL1.A` is set, make a snapshot with [`Cause::Deferred`] of that.
-//! 5. Call [`judge`]; when there is a verdict, [`apply`] it and do what the [`Outcome`] says. When there is none, it
-//!    was an ordinary exception.
+//! 4. In the vectors, read each syndrome register once, first of all, into a [`Snapshot`]. Run an `ESB` and look at
+//!    `DISR_EL1` at every entry from EL0, before you go back there, and round each copy of a task's memory; where
+//!    `DISR_EL1.A` is set, clear the register and make a snapshot with [`Cause::Deferred`] of what it held. `from` is
+//!    [`Level::El0`] for the barrier at the entry and [`Level::El1`] for every other.
+//! 5. Call [`judge`]; if there is a verdict, [`apply`] it and do what the [`Outcome`] says. If there is none, it was an
+//!    ordinary exception, or nothing was deferred.
 //!
 //! ```
 //! use core::sync::atomic::AtomicU64;
@@ -28,7 +30,7 @@
 //!
 //! impl Kernel for Tiny {
 //!     fn running(&self) -> Running {
-//!         Running::Task(TaskId(7))
+//!         if self.alive { Running::Task(TaskId(7)) } else { Running::Idle }
 //!     }
 //!     fn copying_for(&self, _: VirtualAddress) -> Option<TaskId> {
 //!         None
@@ -59,14 +61,55 @@
 //!     fn fail_copy(&mut self, _: TaskId) {}
 //! }
 //!
+//! /// Where the kernel goes on.
+//! #[derive(Debug, PartialEq)]
+//! enum Next {
+//!     Interrupted,
+//!     AnotherTask,
+//!     ErrorPathOfTheCopy,
+//!     HandlerOfTheTask,
+//!     Nowhere,
+//!     AsWithoutAgent,
+//! }
+//!
+//! /// The same for what a vector saved and for what a barrier found.
+//! fn handle(taken: &Snapshot, kernel: &mut Tiny, ledger: &mut Ledger, journal: &mut Journal) -> Next {
+//!     let Some(mut verdict) = judge(taken, kernel, &ByRule) else {
+//!         return Next::AsWithoutAgent;
+//!     };
+//!     match apply(&mut verdict, taken, kernel, ledger, journal) {
+//!         Outcome::Resume => Next::Interrupted,
+//!         Outcome::Reschedule => Next::AnotherTask,
+//!         Outcome::CopyFailed => Next::ErrorPathOfTheCopy,
+//!         Outcome::Signalled => Next::HandlerOfTheTask,
+//!         Outcome::Halt => Next::Nowhere,
+//!     }
+//! }
+//!
 //! let mut kernel = Tiny { alive: true, retired: None };
 //! let mut slots = [0; 64];
 //! let mut ledger = Ledger::new(&mut slots)?;
-//! let words = [const { AtomicU64::new(0) }; 16 + 16 * 8];
+//! let words = [const { AtomicU64::new(0) }; journal::HEADER_WORDS + 8 * journal::RECORD_WORDS];
 //! let mut journal = Journal::new(&words)?;
 //!
-//! // What the vector saved: a load at 0x40_0008 in EL0 met poison.
-//! let snapshot = Snapshot {
+//! // What the ESB at an entry from EL0 left in DISR_EL1: an SError that was corrected. The task goes on.
+//! let deferred = Snapshot {
+//!     cause: Cause::Deferred,
+//!     from: Level::El0,
+//!     esr: 0,
+//!     far: 0,
+//!     elr: 0,
+//!     spsr: 0,
+//!     disr: 0x8000_1811,
+//!     pfar: None,
+//!     ras: true,
+//!     entered: 0,
+//!     time: 0,
+//! };
+//! assert_eq!(handle(&deferred, &mut kernel, &mut ledger, &mut journal), Next::Interrupted);
+//!
+//! // What the vector saved: a load at 0x40_0008 in EL0 met poison. It costs the task.
+//! let taken = Snapshot {
 //!     cause: Cause::Synchronous,
 //!     from: Level::El0,
 //!     esr: 0x9200_0010,
@@ -79,17 +122,58 @@
 //!     entered: 1_000,
 //!     time: 0,
 //! };
-//! if let Some(mut verdict) = judge(&snapshot, &kernel, &ByRule) {
-//!     assert_eq!(verdict.severity, Severity::Recoverable);
-//!     assert_eq!(verdict.charged, Some(TaskId(7)));
-//!     let outcome = apply(&mut verdict, &snapshot, &mut kernel, &mut ledger, &mut journal);
-//!     assert_eq!(outcome, Outcome::Reschedule);
-//! }
+//! assert_eq!(handle(&taken, &mut kernel, &mut ledger, &mut journal), Next::AnotherTask);
 //! assert!(!kernel.alive);
 //! assert_eq!(kernel.retired, Some(FrameNumber(0x4_8000)));
-//! assert_eq!(journal.written(), 1);
+//!
+//! // What the ESB on the way out found: an error of the kernel's own, which it does not survive.
+//! let own = Snapshot { from: Level::El1, disr: 0x8000_0c11, ..deferred };
+//! assert_eq!(handle(&own, &mut kernel, &mut ledger, &mut journal), Next::Nowhere);
+//!
+//! // A translation fault is no memory error.
+//! let fault = Snapshot { esr: 0x9200_0006, ..taken };
+//! assert_eq!(handle(&fault, &mut kernel, &mut ledger, &mut journal), Next::AsWithoutAgent);
+//! assert_eq!(journal.written(), 3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Memory
+//!
+//! A journal takes [`journal::HEADER_WORDS`] words (16) and [`journal::RECORD_WORDS`] (16) for each record, of 64 bits
+//! each: 1,024 records take 131,200 bytes. Each error is one record, and so is each note. When the journal is full, the
+//! oldest record is overwritten and counted as lost: its size is how far back it reaches. If a host is to read it, it
+//! lies in memory that is `'static` and physically contiguous, and the host must know where: the guest of this project
+//! writes address and length to the replay port; another kernel does what it has agreed on with its host, such as a
+//! reserved region in the device tree. The host copies the bytes, lowest address first, and calls [`journal::read`],
+//! which needs no lock and trusts nothing.
+//!
+//! A ledger takes a power of two of 64-bit slots, 4 at least, and holds as many frames as three quarters of them
+//! ([`Ledger::capacity`]). A frame that finds no room is retired all the same, and counted, but not remembered. To hold
+//! every 4 KiB frame of N GiB, N being a power of two, it takes N × 524,288 slots: 4 MiB of memory for each GiB. No
+//! machine is left running until then: from 64 MiB of memory on the guest of this project has 32,768 slots, 256 KiB,
+//! which hold 24,576 frames.
+//!
+//! # One PE or many
+//!
+//! [`judge`] takes the kernel by shared reference and changes nothing. [`apply`] takes kernel, ledger and journal by
+//! exclusive reference, and so do [`engine::book`] and [`engine::report`]: on several PEs, one of them at a time may be
+//! in there with the same kernel, ledger or journal. What the kernel answered to `judge` must still be true when
+//! `apply` is called, which does not ask again: a lock spans both. It is taken in the middle of an exception, and the
+//! PE that holds it can meet another error, which must not wait for it.
+//!
+//! [`Kernel::running`], [`Kernel::copying_for`] and [`Kernel::copied`] are asked about the PE that met the error. The
+//! task to be ended may be running on another PE, which the hook has to stop; [`Kernel::retire`] has to reach the TLBs
+//! of all. A journal for each PE needs no lock between them; with a ledger for each, [`Kernel::retire`] may come once
+//! from each for the same frame. Readers of a journal never need one. The guest of this project has one PE: none of
+//! this has been tried with several.
+//!
+//! # Further entry points
+//!
+//! - [`engine::judge_plain`]: the verdict of [`judge`] in fewer instructions, for a task's access to a page of its own.
+//! - [`engine::judge_plain_serror`]: the same for a recoverable SError that is taken from EL0.
+//! - [`engine::tell`] and [`engine::book`]: [`apply`] in two, so that a task's handler begins before the books are kept.
+//! - [`engine::report`], with the trait [`engine::Patrolled`]: an error that a patrol scrubber found before anyone has
+//!   consumed it.
 //!
 //! # Sources
 //!

@@ -10,6 +10,90 @@
 //! met a hole, and [`handover`] is the block by which the runner tells the shim what to run.
 //!
 //! Everything read from the other side is bounded and checked: no function here panics, allocates, or trusts a length.
+//!
+//! # A replayer
+//!
+//! Each of the guest's writes to the port goes into the [`Interpreter`](interpreter::Interpreter), and before the guest
+//! goes on the VMM does what the [`Reaction`](interpreter::Reaction) says. This one can open holes and pend SErrors.
+//!
+//! ```
+//! use seawall_replay::IntermediateAddress;
+//! use seawall_replay::interpreter::{Interpreter, Reaction};
+//! use seawall_replay::plan::{Injection, Plan, Step};
+//! use seawall_replay::port::{self, Announcement, End, Register, Window};
+//!
+//! /// The guest's memory.
+//! const MEMORY: core::ops::Range<u64> = 0x8000_0000..0x8400_0000;
+//!
+//! #[derive(Default)]
+//! struct Vm {
+//!     hole: Option<IntermediateAddress>,
+//!     serror: Option<Option<u32>>,
+//!     journal: Option<core::ops::Range<u64>>,
+//!     end: Option<End>,
+//! }
+//!
+//! impl Vm {
+//!     /// The vCPU left for a write to the port. The error is what this VM cannot do.
+//!     fn answer(&mut self, port: &mut Interpreter, offset: u64, width: usize, value: u64) -> Result<(), Reaction> {
+//!         match port.write(offset, width, value) {
+//!             Reaction::Inject { injection: Injection::Hole, announcement, .. }
+//!                 if MEMORY.contains(&announcement.page.0) =>
+//!             {
+//!                 // Out of the memslots. Every access to it is then answered by `ext_dabt_pending`.
+//!                 self.hole = Some(announcement.page);
+//!             }
+//!             Reaction::Inject { injection: Injection::SError { syndrome }, .. } => {
+//!                 // `serror_pending`, and with a syndrome `serror_has_esr`.
+//!                 self.serror = Some(syndrome);
+//!             }
+//!             cannot @ Reaction::Inject { .. } => return Err(cannot),
+//!             Reaction::Journal { address, length } => {
+//!                 // The guest's word: it is checked before anyone reads there.
+//!                 self.journal = address.0.checked_add(length).map(|end| address.0..end);
+//!                 self.journal.take_if(|at| at.start < MEMORY.start || at.end > MEMORY.end);
+//!             }
+//!             Reaction::Lost { from } => port.lost(self.hole.filter(|page| *page >= from)),
+//!             Reaction::End(end) => self.end = Some(end),
+//!             Reaction::Announced { .. } | Reaction::Noted | Reaction::Refused => {}
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // The task in slot 1 is to meet a hole at its checkpoint 1, once.
+//! let plan = Plan::new(&[Step {
+//!     task: Some(1),
+//!     number: 1,
+//!     window: Window::Checkpoint,
+//!     skip: 0,
+//!     times: 1,
+//!     injection: Injection::Hole,
+//! }])?;
+//! let (mut vm, mut port) = (Vm::default(), Interpreter::new(plan));
+//!
+//! // What a guest does, from its boot to its end: it looks whether there is a port, says where its journal lies,
+//! // announces the page that its task is about to touch, and is done.
+//! assert_eq!(port.read(Register::Magic.offset(), 8), port::MAGIC);
+//! let page = IntermediateAddress(0x8040_7000);
+//! let announcement = Announcement { task: 1, number: 1, page };
+//! for (register, value) in [
+//!     (Register::JournalAddress, 0x8300_0000),
+//!     (Register::JournalLength, 0x8_0080),
+//!     (Window::Checkpoint.register(), announcement.to_word()),
+//!     (Register::End, End::Done.to_word()),
+//! ] {
+//!     vm.answer(&mut port, register.offset(), 8, value).expect("a hole can be made");
+//! }
+//!
+//! // Every step has fired as often as it was to, and the guest lived. Whether it did right is in its journal: the
+//! // bytes that lie here now, for `seawall_agent::journal::read`.
+//! assert_eq!(vm.hole, Some(page));
+//! assert!(port.fired().eq([1]));
+//! assert_eq!(vm.end, Some(End::Done));
+//! assert_eq!(vm.journal, Some(0x8300_0000..0x8308_0080));
+//! # Ok::<(), seawall_replay::plan::PlanError>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -88,9 +88,8 @@ pub trait Kernel {
     /// that can be left at any instruction may be named here: it holds nothing that its error path does not give back.
     fn copying_for(&self, elr: VirtualAddress) -> Option<TaskId>;
 
-    /// For which task the copy was that the error synchronisation barrier ended whose `DISR_EL1` is being judged: one
-    /// barrier stood before the copy, and found nothing, and this one is the first since. `None` for every other
-    /// barrier in the kernel.
+    /// The task whose copy ended at the barrier whose `DISR_EL1` is being judged. `Some` only if a barrier before the
+    /// copy found nothing and this is the first barrier since; `None` for every other barrier in the kernel.
     #[inline]
     fn copied(&self) -> Option<TaskId> {
         None

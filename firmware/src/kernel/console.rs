@@ -4,8 +4,9 @@ use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use seawall_agent::engine::Cause;
-use seawall_agent::{Decision, Severity};
+use seawall_agent::{Decision, Severity, VirtualAddress};
 use seawall_firmware::bundle;
+use seawall_firmware::calls::STACK_TOP;
 use spin::mutex::SpinMutex;
 
 use super::Kernel;
@@ -13,6 +14,9 @@ use crate::arch::uart;
 
 /// Verdicts printed one by one; after these only their number is.
 const SAID_AT_MOST: usize = 16;
+
+/// In the page that every task's stack begins in.
+const TOP_OF_STACK: VirtualAddress = VirtualAddress(STACK_TOP - 1);
 
 /// Whoever writes holds this, so that lines stay whole. It is only ever tried: nobody waits for a console.
 static WRITING: SpinMutex<()> = SpinMutex::new(());
@@ -99,5 +103,26 @@ impl Kernel {
             }
         }
         self.unsaid_count = 0;
+    }
+
+    /// Prints once that the guest only stays, and where the tasks that go on have their stacks: places for somebody to
+    /// inject at by hand.
+    pub(super) fn say_stay(&mut self) {
+        if self.unsaid_stay == 0 || self.awaited != 0 {
+            return;
+        }
+        for slot in self.ready.iter() {
+            let task = self.slot(slot);
+            let page = task.space.and_then(|space| space.frame_at(TOP_OF_STACK));
+            if let Some(page) = page {
+                log::info!(
+                    "{} ({slot}): its stack's page is at {:#x} (guest physical)",
+                    bundle::text(&task.name),
+                    page.address().0
+                );
+            }
+        }
+        log::info!("staying for {} s", self.unsaid_stay);
+        self.unsaid_stay = 0;
     }
 }

@@ -152,6 +152,8 @@ pub(crate) struct Kernel {
     met: Cell<Option<(u16, Snapshot)>>,
     /// The guest does not end before this tick.
     stay_until: u64,
+    /// For how many seconds that is, until the console has said so.
+    unsaid_stay: u64,
 }
 
 impl Guest {
@@ -204,6 +206,7 @@ impl Guest {
             met: Cell::new(None),
             healing_disr: 0,
             stay_until: 0,
+            unsaid_stay: 0,
         };
         Self {
             kernel,
@@ -218,6 +221,7 @@ impl Guest {
         let census = self.kernel.census(false);
         self.note(&Note::Census(census));
         self.kernel.stay_until = timer::ticks() + arguments.stay * timer::frequency();
+        self.kernel.unsaid_stay = arguments.stay;
         for spec in arguments.tasks() {
             let Some(program) = self.kernel.bundle.find(spec.program.as_bytes()) else {
                 log::error!("there is no program `{}`", spec.program);

@@ -88,6 +88,7 @@ impl Guest {
                 }
             }
         }
+        self.kernel.say_stay();
         if self.kernel.is_over() {
             self.finish();
         }
