@@ -42,9 +42,9 @@ impl fmt::Display for LedgerError {
 impl core::error::Error for LedgerError {}
 
 /// Probes before the search is given up. With three slots in four taken, frames at random take some thirty at most, and
-/// no regular distance that was tried more than 250, among them those that fit the multiplier worst. If more were needed the
-/// frame would count as [`Recorded::Full`], which is safe.
-const PROBES: usize = 512;
+/// no regular distance that was tried more than 768, which is one that fits the multiplier worst. If more were needed the frame
+/// would count as [`Recorded::Full`], which is safe.
+const PROBES: usize = 1_024;
 
 /// 2^64 / φ: Fibonacci hashing spreads the runs of neighbouring frames that one failing DIMM gives.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
