@@ -5,7 +5,9 @@ use seawall_replay::port::Window;
 use seawall_replay::transcript::What;
 
 use super::{Format, renderer};
-use crate::events::{Compared, Event, Injected, RunStarted, SCHEMA, Skipped, Totals, Trigger};
+use crate::events::{
+    Compared, Event, Injected, Outcome, RunStarted, SCHEMA, Saved, Skipped, Totals, Trigger, Verdict,
+};
 use crate::judge::test_run::{LOAD, Story};
 use crate::timeline;
 
@@ -149,7 +151,6 @@ fn text_says_of_a_scenario_that_runs_alone_what_it_teaches() {
 /// As many aborts, no two in a row equal, as the text of a scenario that passes does not tell one by one.
 #[test]
 fn many_kinds_of_aborts_are_a_line_each_where_all_is_well_and_told_in_full_where_not() {
-    use crate::events::{Outcome, Verdict};
     let story = Story::load();
     let once = timeline::events(&story.scenario, &story.run(), &story.judged());
     let mut events = Vec::new();
@@ -326,7 +327,6 @@ fn a_thousand_equal_incidents_are_one_with_a_count() {
 
 #[test]
 fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
-    use crate::events::{Outcome, Saved, Verdict};
     let events = [
         Event::Saved(Saved {
             scenario: "s".into(),
@@ -379,16 +379,24 @@ fn a_saved_vm_is_told_in_every_format_and_is_no_pass() {
 
 #[test]
 fn every_route_and_window_has_words_of_its_own() {
+    // A scenario's events are told once its verdict is there.
+    let told = |event: Event| {
+        let verdict = Event::Verdict(Verdict {
+            scenario: "x".into(),
+            verdict: Outcome::Pass,
+            wall_ms: 5,
+            aborts: Some(0),
+            findings: vec![],
+        });
+        of_events(Format::Text, &[event, verdict])
+    };
     let injected = |route: &str, syndrome: Option<&str>| {
-        of_events(
-            Format::Text,
-            &[Event::Injection(Injected {
-                scenario: "x".into(),
-                route: route.into(),
-                syndrome: syndrome.map(str::to_owned),
-                times: 1,
-            })],
-        )
+        told(Event::Injection(Injected {
+            scenario: "x".into(),
+            route: route.into(),
+            syndrome: syndrome.map(str::to_owned),
+            times: 1,
+        }))
     };
     for (route, piece) in [
         ("patrol", "a patrol scrubber reports an error"),
@@ -410,19 +418,16 @@ fn every_route_and_window_has_words_of_its_own() {
         assert!(!text.contains("by the route"), "{text}");
     }
     let triggered = |window: &str| {
-        of_events(
-            Format::Text,
-            &[Event::Trigger(Trigger {
-                scenario: "x".into(),
-                step: Some(0),
-                program: Some("load".into()),
-                slot: 1,
-                checkpoint: 2,
-                window: Some(window.into()),
-                page: Some("0x1000".into()),
-                times: 1,
-            })],
-        )
+        told(Event::Trigger(Trigger {
+            scenario: "x".into(),
+            step: Some(0),
+            program: Some("load".into()),
+            slot: 1,
+            checkpoint: 2,
+            window: Some(window.into()),
+            page: Some("0x1000".into()),
+            times: 1,
+        }))
     };
     let copy = triggered("copy");
     assert!(copy.contains("at the kernel's copy of its memory, checkpoint 2, the page"));
