@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use super::{ColourChoice, Exit, complain};
 use crate::escape;
-use crate::render::wrapped;
 use crate::scenario::{Platform, Scenario, library};
-use crate::width;
+use crate::width::{self, broken};
 
 /// What `seawall list` can be told.
 #[derive(Args, Debug)]
@@ -136,13 +135,13 @@ fn text(scenarios: &[Scenario], columns: Option<usize>, out: &mut dyn Write) -> 
         // A terminal that is narrower than the names is too narrow for anything.
         let room = columns.saturating_sub(width + 2).max(20);
         let indent = " ".repeat(width + 2);
-        for (number, line) in wrapped(&title, room).iter().enumerate() {
+        for (number, line) in broken(&title, room).iter().enumerate() {
             match number {
                 0 => writeln!(out, "{name:<width$}  {line}")?,
                 _ => writeln!(out, "{indent}{line}")?,
             }
         }
-        for line in wrapped(&details.join(" · "), room) {
+        for line in broken(&details.join(" · "), room) {
             writeln!(out, "{indent}{}", line.dimmed())?;
         }
     }

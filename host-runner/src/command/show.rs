@@ -10,9 +10,8 @@ use owo_colors::OwoColorize as _;
 use super::list::{backends, routes};
 use super::{ColourChoice, Exit, complain};
 use crate::escape;
-use crate::render::wrapped;
 use crate::scenario::{Scenario, library};
-use crate::width;
+use crate::width::{self, broken};
 
 /// What `seawall show` can be told.
 #[derive(Args, Debug)]
@@ -71,7 +70,7 @@ fn text(scenario: &Scenario, width: usize, out: &mut dyn Write) -> io::Result<()
             continue;
         }
         let mut label = label;
-        for line in wrapped(&escape::text(&said.replace('\n', " ")), width.saturating_sub(9)) {
+        for line in broken(&escape::text(&said.replace('\n', " ")), width.saturating_sub(9)) {
             match std::mem::take(&mut label) {
                 "" => writeln!(out, "         {line}")?,
                 label => writeln!(out, "{}  {line}", format!("{label:<7}").dimmed())?,

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use owo_colors::OwoColorize as _;
 
-use super::{counted, wrapped};
+use super::counted;
 use crate::events::{Abort, Held, Injected, KeptOut, Random, Saved, Task, Told, Trigger};
+use crate::width::broken;
 
 /// Column at which long sentences are broken.
 const WIDTH: usize = 96;
@@ -190,7 +191,7 @@ pub(super) fn count(times: u32) -> String {
 /// One row of a timeline, broken into lines at words.
 pub(super) fn row(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
     let mut label = label;
-    for line in wrapped(text, WIDTH - 14) {
+    for line in broken(text, WIDTH - 14) {
         let styled = if label.is_empty() {
             " ".repeat(10)
         } else {
