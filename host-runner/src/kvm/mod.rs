@@ -19,7 +19,6 @@ pub(crate) mod board;
 mod events;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 mod own;
-#[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
 #[cfg(any(test, fuzzing, all(target_arch = "aarch64", target_os = "linux")))]
 mod pl011;
 #[cfg(all(target_os = "linux", any(test, target_arch = "aarch64")))]
