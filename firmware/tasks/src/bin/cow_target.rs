@@ -7,16 +7,16 @@ use seawall_firmware::calls::SLEEP;
 use seawall_tasks::{EXITED, Page, TARGET, What, call, checkpoint, exit, fork, load, store, wait};
 
 /// More than a process gives back as it ends, so that the one frame is among those that are handed out again.
-const COUNT: u64 = 32;
+const COUNT: usize = 32;
 
-static mut PAGES: [Page; COUNT as usize] = [const { Page::zeroed() }; COUNT as usize];
+static mut PAGES: [Page; COUNT] = [const { Page::zeroed() }; COUNT];
 
 seawall_tasks::page!(TARGET: Page::marked(0x40));
 seawall_tasks::program!(main);
 
 fn main(_: u64, _: bool) -> u64 {
     let first = (&raw const PAGES).expose_provenance() as u64;
-    let pages = || (0..COUNT).map(|number| (number, first + number * 4096));
+    let pages = || (0..COUNT as u64).map(|number| (number, first + number * 4096));
     pages().for_each(|(number, page)| store(page, number));
     store(TARGET + 0x80, 7);
     // As long as this one lives the pages stay such that are copied.
