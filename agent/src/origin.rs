@@ -21,6 +21,9 @@ pub enum Origin {
     Border(TaskId),
     /// The kernel with no task to run.
     Idle,
+    /// The kernel, as it filled a frame that nobody had: what the frame held was worth nothing to anyone. A synchronous
+    /// abort by the instruction it came at.
+    Fresh,
 }
 
 impl Origin {
@@ -30,7 +33,7 @@ impl Origin {
     pub const fn task(self) -> Option<TaskId> {
         match self {
             Self::Task(task) | Self::KernelCopy(task) | Self::Walk(task) | Self::Border(task) => Some(task),
-            Self::Kernel | Self::Idle => None,
+            Self::Kernel | Self::Idle | Self::Fresh => None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Origin {
             Self::Walk(_) => 3,
             Self::Border(_) => 4,
             Self::Idle => 5,
+            Self::Fresh => 6,
         }
     }
 
@@ -58,6 +62,7 @@ impl Origin {
             (3, Some(task)) => Some(Self::Walk(task)),
             (4, Some(task)) => Some(Self::Border(task)),
             (5, None) => Some(Self::Idle),
+            (6, None) => Some(Self::Fresh),
             _ => None,
         }
     }
@@ -72,6 +77,7 @@ impl Origin {
             Self::Walk(_) => "walk",
             Self::Border(_) => "border",
             Self::Idle => "idle",
+            Self::Fresh => "fresh frame",
         }
     }
 }

@@ -13,7 +13,8 @@ pub enum Decision {
     CarryOn = 0,
     /// The page is had again from where it came, in another frame, and the interrupted code goes on where it was.
     Heal = 1,
-    /// The kernel's copy ends with an error for its caller; no task ends.
+    /// The kernel's copy ends with an error for its caller, or the kernel takes another frame for one that it could not
+    /// fill; no task ends.
     FailCopy = 2,
     /// The charged task goes on in the handler that it registered, which knows what was lost.
     Signal = 3,
@@ -129,6 +130,7 @@ pub trait Policy {
 /// - Corrected, or an SError in restartable state: carry on.
 /// - Uncontainable, from anywhere: halt. It never returns to EL0.
 /// - In the kernel's own state, or in a frame that is the kernel's: halt.
+/// - As the kernel filled a frame that nobody had, where the state is precise: the filling fails, and nobody is charged.
 /// - A page that can be had again, where the state is precise: heal it.
 /// - In a copy that may fail: the copy fails if the state is precise. If it is not, and two barriers have confined the
 ///   error to the copy, what the copy brought is dropped, and the task whose memory it was is not resumed; without
@@ -144,7 +146,9 @@ pub fn floor(case: &Case) -> Decision {
         (Severity::Unrecoverable, Origin::KernelCopy(_)) if !matches!(case.cause, Cause::Deferred) => {
             Decision::Halt
         }
+        (Severity::Unrecoverable, Origin::Fresh) => Decision::Halt,
         _ if matches!(case.owner, Some(FrameOwner::Kernel)) => Decision::Halt,
+        (Severity::Recoverable, Origin::Fresh) => Decision::FailCopy,
         (Severity::Recoverable, _) if case.heals => Decision::Heal,
         (Severity::Recoverable, Origin::KernelCopy(_)) if !case.is_table => Decision::FailCopy,
         (Severity::Recoverable, _) if case.can_signal() => Decision::Signal,
@@ -163,9 +167,10 @@ pub fn enforce(case: &Case, floor: Decision, wish: Decision) -> Decision {
     match (raised, case.origin) {
         (Decision::CarryOn | Decision::Halt, _) => raised,
         (Decision::FailCopy, Origin::KernelCopy(_)) if !case.is_table => raised,
+        (Decision::FailCopy, Origin::Fresh) => raised,
         (Decision::Heal, _) if case.heals => raised,
         (Decision::Heal, Origin::KernelCopy(_)) if !case.is_table => Decision::FailCopy,
-        (_, Origin::Kernel | Origin::Idle) => Decision::Halt,
+        (_, Origin::Kernel | Origin::Idle | Origin::Fresh) => Decision::Halt,
         (Decision::Heal | Decision::FailCopy | Decision::Signal, _) if case.can_signal() => Decision::Signal,
         (Decision::Heal | Decision::FailCopy | Decision::Signal, _) => Decision::Kill,
         (Decision::Restart | Decision::Kill | Decision::Isolate, _) => raised,

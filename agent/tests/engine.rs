@@ -25,6 +25,9 @@ const FRAME: FrameNumber = FrameNumber(0x4_8000);
 /// An instruction in a copy that may fail, and one that is not.
 const IN_COPY: u64 = 0xffff_8000_0000_1000;
 const IN_KERNEL: u64 = 0xffff_8000_0000_2000;
+/// An instruction that fills a frame which is nobody's yet, and that frame.
+const IN_FILL: u64 = 0xffff_8000_0000_3000;
+const FRESH: FrameNumber = FrameNumber(0x4_a000);
 
 const DATA_EL0: u64 = 0x9200_0000;
 const FETCH_EL0: u64 = 0x8200_0000;
@@ -34,6 +37,7 @@ const SERROR: u64 = 0xbe00_0000;
 fn kernel() -> Mock {
     let mut kernel = Mock::new(Running::Task(RUNNER));
     kernel.copies.insert(IN_COPY, CLIENT);
+    kernel.fills.insert(IN_FILL, FRESH);
     kernel.pages.insert((RUNNER, PAGE >> 12), FRAME);
     kernel.pages.insert((CLIENT, PAGE >> 12), FrameNumber(0x4_9000));
     kernel.owners.insert(FRAME, FrameOwner::Task(RUNNER));
@@ -367,6 +371,80 @@ fn abort_in_a_copy_fails_the_copy_and_costs_its_task_the_frame_alone() {
         Outcome::Halt,
         &[],
     );
+}
+
+#[test]
+fn abort_in_filling_a_fresh_frame_costs_the_frame_alone_and_charges_nobody() {
+    const FNV: u64 = 1 << 10;
+    const UEO: u64 = 0b11 << 11;
+    const UC: u64 = 0b10 << 11;
+    let at = |esr, running| {
+        let mut kernel = kernel();
+        kernel.running = running;
+        let at = Snapshot {
+            elr: IN_FILL,
+            far: 0xffff_8000_4a00_0040,
+            ..snapshot(Cause::Synchronous, Level::El1, esr)
+        };
+        let (verdict, outcome, _) = run(&at, &mut kernel, &ByRule).unwrap();
+        (verdict, outcome, kernel.done)
+    };
+    // Whoever runs, and whether or not there is an address: the instruction touches nothing else.
+    for running in [Running::Task(RUNNER), Running::Idle] {
+        for esr in [
+            DATA_EL1 | 0x10,
+            DATA_EL1 | FNV | 0x10,
+            DATA_EL1 | UEO | 0x10,
+            DATA_EL1 | 0x18,
+        ] {
+            let (verdict, outcome, done) = at(esr, running);
+            assert_eq!(
+                (verdict.origin, verdict.charged),
+                (Origin::Fresh, None),
+                "{esr:#x}"
+            );
+            assert_eq!(
+                (verdict.decision, outcome),
+                (Decision::FailCopy, Outcome::CopyFailed)
+            );
+            assert_eq!(
+                (verdict.frame, done),
+                (Some(FRESH), vec!["retire 4a000".to_owned()])
+            );
+            let far = (esr & FNV == 0).then_some(VirtualAddress(0xffff_8000_4a00_0040));
+            assert_eq!(
+                (verdict.far, verdict.flags.contains(Flags::FAR_VALID)),
+                (far, far.is_some())
+            );
+            assert!(verdict.flags.contains(Flags::FRAME_VALID));
+        }
+    }
+    // Uncontainable from anywhere; and on a walk (FSC 0b010110, level 2) it is a table of the kernel's own.
+    for (esr, origin) in [
+        (DATA_EL1 | UC | 0x10, Origin::Fresh),
+        (DATA_EL1 | 0x16, Origin::Kernel),
+    ] {
+        let (verdict, outcome, done) = at(esr, Running::Task(RUNNER));
+        assert_eq!(
+            (verdict.origin, verdict.decision),
+            (origin, Decision::Halt),
+            "{esr:#x}"
+        );
+        assert_eq!((outcome, done), (Outcome::Halt, vec![]));
+    }
+    // What is taken says nothing about the instruction that it arrives at, and what a policy would rather do cannot be done.
+    let serror = Snapshot {
+        elr: IN_FILL,
+        ..snapshot(Cause::SError, Level::El1, SERROR | 0b011 << 10 | 0x11)
+    };
+    let (verdict, outcome, _) = run(&serror, &mut kernel(), &ByRule).unwrap();
+    assert_eq!((verdict.origin, outcome), (Origin::Kernel, Outcome::Halt));
+    let plain = Snapshot {
+        elr: IN_FILL,
+        ..snapshot(Cause::Synchronous, Level::El1, DATA_EL1 | 0x10)
+    };
+    let (verdict, outcome, _) = run(&plain, &mut kernel(), &Strict).unwrap();
+    assert_eq!((verdict.origin, outcome), (Origin::Fresh, Outcome::Halt));
 }
 
 #[test]

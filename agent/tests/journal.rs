@@ -162,6 +162,7 @@ fn every_value_of_a_record_is_read_as_it_was_written() {
         Origin::Walk(task),
         Origin::Border(TaskId(0)),
         Origin::Idle,
+        Origin::Fresh,
     ];
     let decisions = [
         Decision::CarryOn,

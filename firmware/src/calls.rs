@@ -134,6 +134,8 @@ pub enum What {
     Retired = 20,
     /// A frame that belongs to nobody. The address means nothing.
     Free = 21,
+    /// A frame that belongs to nobody, and will be handed out soon. Instead of an address: how many others will be before it.
+    Next = 23,
     /// A page of the kernel's own, as with `Kernel`, but the kernel does not touch it.
     Own = 22,
     /// The next copy between the kernel and a task's memory: under the number before the barrier that begins it, and
@@ -230,6 +232,7 @@ impl What {
             9 => Some(Self::Deferred),
             20 => Some(Self::Retired),
             21 => Some(Self::Free),
+            23 => Some(Self::Next),
             22 => Some(Self::Own),
             10 => Some(Self::Copy),
             11 => Some(Self::Interrupt),

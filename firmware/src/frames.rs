@@ -217,6 +217,16 @@ impl<'a> FrameTable<'a> {
         self.frame(index)
     }
 
+    /// A task's frame becomes a translation table of the same task's.
+    pub fn make_table(&mut self, frame: FrameNumber) {
+        if let Some(index) = self.used(frame)
+            && let Some(entry) = self.entries.get_mut(index as usize)
+            && entry.state == TASK
+        {
+            entry.state = TABLE;
+        }
+    }
+
     /// Takes a block of free frames that lie together, aligned to their whole length, for `holder`; gives the first. All of
     /// them go into the owner's list, from which they come back one by one. For programs that ask for it as they are
     /// loaded: what is free is gone through.

@@ -1,6 +1,6 @@
 //! The judgement: from a snapshot and the kernel's answers to a verdict. Nothing here changes anything.
 
-use super::trace::{NO_TRACE, Trace, trace, trace_serror};
+use super::trace::{NO_TRACE, Trace, trace, trace_fresh, trace_serror};
 use super::{Cause, Handler, Kernel, Level, Running, Snapshot};
 use crate::journal::Flags;
 use crate::policy::{Case, Policy, enforce, floor};
@@ -48,6 +48,7 @@ pub fn judge(snapshot: &Snapshot, kernel: &impl Kernel, policy: &impl Policy) ->
     let origin = place(snapshot, &finding, running, kernel);
     let charged = origin.task();
     let trace = match (finding.abort, finding.serror) {
+        (Some(abort), _) if matches!(origin, Origin::Fresh) => trace_fresh(abort, snapshot, kernel),
         (Some(abort), _) => trace(abort, finding.walk, snapshot, charged, kernel),
         (None, Some(serror)) => trace_serror(serror, snapshot, charged, kernel),
         (None, None) => NO_TRACE,
@@ -304,6 +305,10 @@ fn place(snapshot: &Snapshot, finding: &Finding, running: Running, kernel: &impl
         },
         (Level::El1, _, Some(_)) => match kernel.copying_for(VirtualAddress(snapshot.elr)) {
             Some(task) => Origin::KernelCopy(task),
+            // On a walk it is a table of the kernel's own that is lost.
+            None if finding.walk.is_none() && kernel.filling(VirtualAddress(snapshot.elr)).is_some() => {
+                Origin::Fresh
+            }
             None => at_el1(running),
         },
         // What a barrier around a copy found came while the copy ran; what is taken says nothing of where it arose.

@@ -95,6 +95,16 @@ pub trait Kernel {
         None
     }
 
+    /// The frame that the code at `elr` fills, with zeros or with anything else, for whoever gets it; `None` for all other
+    /// code. Only code may be named here that touches no other memory and can be left at any instruction, and of a frame
+    /// that nobody has yet: then nothing is lost but the frame. The kernel takes another in its place when it sees
+    /// [`Outcome::CopyFailed`](super::Outcome::CopyFailed).
+    #[inline]
+    fn filling(&self, elr: VirtualAddress) -> Option<FrameNumber> {
+        let _ = elr;
+        None
+    }
+
     /// The frame that `task` reaches from EL0 at `address`, by the kernel's own books or its tables. `None` for an
     /// address that the task cannot reach, kernel addresses among them: the agent relies on it to tell a stale FAR.
     ///

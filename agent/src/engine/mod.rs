@@ -15,7 +15,7 @@ pub use report::{Answered, Patrolled, Report, report};
 pub use snapshot::{Cause, Level, Snapshot};
 
 use crate::journal::{AbortRecord, Flags, Journal};
-use crate::{Decision, FrameNumber, Ledger, Recorded, Severity, VirtualAddress};
+use crate::{Decision, FrameNumber, Ledger, Origin, Recorded, Severity, VirtualAddress};
 
 /// What the kernel has to do next.
 #[must_use = "the interrupted code may not be the one to return to"]
@@ -26,7 +26,7 @@ pub enum Outcome {
     /// The charged task no longer runs, or begins anew: pick the next one. When the kernel was interrupted, what it did
     /// for the task is abandoned.
     Reschedule,
-    /// Go on at the error path of the copy that was interrupted.
+    /// Go on at the error path of the copy that was interrupted, or with another frame for the one that was filled.
     CopyFailed,
     /// Go on in the charged task's handler.
     Signalled,
@@ -70,6 +70,7 @@ pub fn apply(
             kernel.fail_copy(task);
             Outcome::CopyFailed
         }
+        (Decision::FailCopy, None) if matches!(verdict.origin, Origin::Fresh) => Outcome::CopyFailed,
         (Decision::Signal, Some(task)) => {
             kernel.signal(task, notice(verdict));
             Outcome::Signalled

@@ -37,6 +37,26 @@ pub(super) fn trace_serror(
     Trace { far: None, ..trace }
 }
 
+/// The frame that was filled is known by the instruction, whether or not there is an address.
+#[cold]
+#[inline(never)]
+pub(super) fn trace_fresh(abort: Abort, snapshot: &Snapshot, kernel: &impl Kernel) -> Trace {
+    let frame = kernel.filling(VirtualAddress(snapshot.elr));
+    let (far, flags) = match abort.far_valid() {
+        true => (Some(VirtualAddress(snapshot.far)), Flags::FAR_VALID),
+        false => (None, Flags::NONE),
+    };
+    Trace {
+        far,
+        frame,
+        owner: None,
+        flags: match frame {
+            Some(_) => flags.with(Flags::FRAME_VALID),
+            None => flags,
+        },
+    }
+}
+
 /// Follows the addresses of a synchronous abort to a frame.
 ///
 /// The virtual address goes first: it says where the page is mapped. `PFAR_EL1` is asked where there is none, or where

@@ -29,7 +29,7 @@
 //! | | byte 1: cause. 0 synchronous, 1 SError, 2 deferred, 3 patrol: reported and not met |
 //! | | byte 2: interrupted level. 0 EL0, 1 EL1 |
 //! | | byte 3: severity. 0 corrected, 1 restartable, 2 recoverable, 3 unrecoverable, 4 uncontainable |
-//! | | byte 4: origin. 0 task, 1 kernel copy, 2 kernel, 3 walk, 4 border, 5 idle |
+//! | | byte 4: origin. 0 task, 1 kernel copy, 2 kernel, 3 walk, 4 border, 5 idle, 6 fresh frame |
 //! | | byte 5: decision. 0 carry on, 1 heal, 2 fail copy, 3 signal, 4 restart, 5 kill, 6 isolate, 7 halt |
 //! | | bytes 6, 7: flags. Bit 0 FAR valid, 1 frame known, 2 PFAR valid, 3 frame new, 4 FAR not believed, |
 //! | | 5 ledger full, 6 healing failed, 7 frame found by PFAR, 8 PFAR not believed, 9 frame shared, |

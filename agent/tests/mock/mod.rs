@@ -14,6 +14,7 @@ pub(crate) struct Mock {
     pub(crate) running: Running,
     pub(crate) copies: BTreeMap<u64, TaskId>,
     pub(crate) copied: Option<TaskId>,
+    pub(crate) fills: BTreeMap<u64, FrameNumber>,
     pub(crate) pages: BTreeMap<(TaskId, u64), FrameNumber>,
     pub(crate) tables: BTreeMap<(TaskId, i8), FrameNumber>,
     pub(crate) owners: BTreeMap<FrameNumber, FrameOwner>,
@@ -37,6 +38,7 @@ impl Mock {
             running,
             copies: BTreeMap::new(),
             copied: None,
+            fills: BTreeMap::new(),
             pages: BTreeMap::new(),
             tables: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -66,6 +68,10 @@ impl Kernel for Mock {
 
     fn copied(&self) -> Option<TaskId> {
         self.copied
+    }
+
+    fn filling(&self, elr: VirtualAddress) -> Option<FrameNumber> {
+        self.fills.get(&elr.0).copied()
     }
 
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {

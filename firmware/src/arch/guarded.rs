@@ -119,6 +119,16 @@ global_asm!(
     "    b.lo    1b",
     "    mov     x0, #0",
     "    ret",
+    // guarded_descriptors(to, end, one, two, step) -> 0: pairs of words from `to` to `end`, each `step` more than the last
+    ".global guarded_descriptors",
+    "guarded_descriptors:",
+    "1:  stp     x2, x3, [x0], #16",
+    "    add     x2, x2, x4",
+    "    add     x3, x3, x4",
+    "    cmp     x0, x1",
+    "    b.lo    1b",
+    "    mov     x0, #0",
+    "    ret",
     // guarded_read32(address) -> value, or all ones
     ".global guarded_read32",
     "guarded_read32:",
@@ -207,6 +217,7 @@ unsafe extern "C" {
     fn guarded_copy_page(to: u64, from: u64) -> u64;
     fn guarded_fill(to: *mut u8, from: *const u8, bytes: usize) -> u64;
     fn guarded_zero(to: *mut u8, end: *mut u8, step: usize) -> u64;
+    fn guarded_descriptors(to: *mut u8, end: *mut u8, one: u64, two: u64, step: u64) -> u64;
     fn guarded_read32(address: u64) -> u64;
     fn guarded_read64(address: u64) -> u64;
     fn guarded_copy_user_page(to: *mut u8, from: u64, bytes: usize) -> u64;
@@ -314,6 +325,14 @@ pub(crate) fn clear(number: FrameNumber) -> bool {
         Some(step) => unsafe { guarded_zero(to, to.wrapping_add(4096), step) == 0 },
         None => fill(number, 0, &[0; 4096]),
     }
+}
+
+/// Fills a frame that was just handed out with descriptors, the first of them this, and each so much more than the one before;
+/// false when that met an abort.
+pub(crate) fn fill_table(number: FrameNumber, first: u64, step: u64) -> bool {
+    let to = memory::frame(number);
+    // SAFETY: the frame is the caller's: 256 pairs of words. What aborts comes back.
+    unsafe { guarded_descriptors(to, to.wrapping_add(4096), first, first + step, 2 * step) == 0 }
 }
 
 /// Copies a frame into another that the caller has just been given, and that nobody maps yet; false when that met an abort,

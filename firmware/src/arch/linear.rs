@@ -17,7 +17,7 @@ use seawall_firmware::frames::TakenOut;
 use seawall_firmware::native;
 
 use super::tables::{self, LINEAR_BASE};
-use super::{counter, memory};
+use super::{counter, guarded, memory, unfit};
 
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 /// Bits 1:0 of a descriptor: a block, and a table or a page.
@@ -55,8 +55,8 @@ fn taken_out(physical: u64, spare: Option<FrameNumber>) -> TakenOut {
     let table = match get(first) & TYPE {
         BLOCK => {
             return match split(first, address, MIB_2, spare) {
-                Some(()) => TakenOut::Again,
-                None => TakenOut::NoSpare,
+                Ok(()) => TakenOut::Again,
+                Err(why) => why,
             };
         }
         TABLE => get(first) & ADDRESS,
@@ -77,8 +77,8 @@ fn out_of(table: *mut u64, address: u64, spare: Option<FrameNumber>) -> TakenOut
     let second = table.wrapping_add(index(address, 21));
     match get(second) & TYPE {
         BLOCK => match split(second, address, PAGE, spare) {
-            Some(()) => TakenOut::WithTable,
-            None => TakenOut::NoSpare,
+            Ok(()) => TakenOut::WithTable,
+            Err(why) => why,
         },
         TABLE => {
             // A page is taken out and none put in its place: the table, which the kernel itself stands on, is mapped still.
@@ -91,35 +91,22 @@ fn out_of(table: *mut u64, address: u64, spare: Option<FrameNumber>) -> TakenOut
 }
 
 /// Makes of the block at `slot` a table of blocks of 2 MiB, or of pages without the one at `address`.
-fn split(slot: *mut u64, address: u64, size: u64, spare: Option<FrameNumber>) -> Option<()> {
-    let spare = spare?;
+fn split(slot: *mut u64, address: u64, size: u64, spare: Option<FrameNumber>) -> Result<(), TakenOut> {
+    let spare = spare.filter(|_| unfit::has_room()).ok_or(TakenOut::NoSpare)?;
     let block = get(slot);
     // A page's descriptor differs from a block's in its type alone.
     let descriptor = if size == PAGE { block | 2 } else { block };
-    let table = memory::frame(spare).cast::<u64>();
-    // SAFETY: the spare frame is whole, mapped, and nobody else's: 256 pairs of descriptors, one after the other.
-    unsafe {
-        core::arch::asm!(
-            "1:",
-            "stp {one}, {two}, [{at}], #16",
-            "add {one}, {one}, {step}",
-            "add {two}, {two}, {step}",
-            "cmp {at}, {end}",
-            "b.lo 1b",
-            one = inout(reg) descriptor => _,
-            two = inout(reg) descriptor + size => _,
-            at = inout(reg) table => _,
-            step = in(reg) 2 * size,
-            end = in(reg) table.wrapping_add(512),
-            options(nostack)
-        );
+    if !guarded::fill_table(spare, descriptor, size) {
+        unfit::note(spare);
+        return Err(TakenOut::Unfit);
     }
     if size == PAGE {
+        let table = memory::frame(spare).cast::<u64>();
         // SAFETY: an entry of the same table, which nobody walks yet.
         unsafe { table.wrapping_add(index(address, 12)).write(0) };
     }
     replace(slot, spare.address().0 | TABLE, address);
-    Some(())
+    Ok(())
 }
 
 fn frame_of(descriptor: u64) -> FrameNumber {

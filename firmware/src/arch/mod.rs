@@ -22,6 +22,7 @@ pub(crate) mod space;
 pub(crate) mod tables;
 pub(crate) mod timer;
 pub(crate) mod uart;
+pub(crate) mod unfit;
 pub(crate) mod vectors;
 
 /// The device tree at a physical address: its bytes, as many as its header says, if it has a header at all.

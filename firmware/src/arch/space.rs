@@ -10,7 +10,6 @@ pub(crate) use pages::{is_clean, leads_to};
 
 use aarch64_cpu::asm::barrier;
 use seawall_agent::address::{FrameNumber, IntermediateAddress, VirtualAddress};
-use seawall_firmware::frames::{FrameList, FrameTable, Holder};
 use seawall_firmware::leaf::Leaf;
 
 use super::guarded::{self, Walk};
@@ -45,22 +44,19 @@ fn index(address: u64, level: i8) -> u64 {
 }
 
 impl Space {
-    /// An empty space for the task in `slot`, whose ASID is its slot. `None` without memory.
-    pub(crate) fn new(slot: u16, frames: &mut FrameTable<'_>, list: &mut FrameList) -> Option<Self> {
-        let root = frames.take(Holder::Table(slot), list)?;
-        memory::clear_frame(root);
-        Some(Self { root, asid: slot })
+    /// An empty space for the task in `slot`, whose ASID is its slot; `root` is a cleared frame.
+    pub(crate) const fn new(slot: u16, root: FrameNumber) -> Self {
+        Self { root, asid: slot }
     }
 
-    /// Maps a page. `None` without memory for tables, or when something is mapped there.
+    /// Maps a page. `None` when there was no `fresh` frame for a table, or when something is mapped there.
     pub(crate) fn map(
         &self,
         address: u64,
         descriptor: u64,
-        frames: &mut FrameTable<'_>,
-        list: &mut FrameList,
+        fresh: &mut dyn FnMut() -> Option<FrameNumber>,
     ) -> Option<()> {
-        let table = self.table_for(address, frames, list)?;
+        let table = self.table_for(address, fresh)?;
         if memory::descriptor(table, index(address, 3)) & VALID != 0 {
             return None;
         }
@@ -224,12 +220,11 @@ impl Space {
         true
     }
 
-    /// The table at level 3 for an address, made where there is none.
+    /// The table at level 3 for an address, made of `fresh` frames, which are cleared, where there is none.
     pub(crate) fn table_for(
         &self,
         address: u64,
-        frames: &mut FrameTable<'_>,
-        list: &mut FrameList,
+        fresh: &mut dyn FnMut() -> Option<FrameNumber>,
     ) -> Option<FrameNumber> {
         let mut table = self.root;
         for level in [1, 2] {
@@ -237,8 +232,7 @@ impl Space {
             table = if present & VALID != 0 {
                 next(present)
             } else {
-                let made = frames.take(Holder::Table(self.asid), list)?;
-                memory::clear_frame(made);
+                let made = fresh()?;
                 memory::set_descriptor(table, index(address, level), made.address().0 | TABLE);
                 made
             };

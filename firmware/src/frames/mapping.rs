@@ -9,7 +9,7 @@
 
 use seawall_agent::address::FrameNumber;
 
-use super::{FrameList, FrameTable, Holder};
+use super::{FrameList, FrameTable, Holder, KERNEL, RETIRED, TASK};
 
 /// What came of an attempt to take a frame out of the mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,8 @@ pub enum TakenOut {
     Again,
     /// A spare frame is needed and was not given: nothing was changed.
     NoSpare,
+    /// The spare frame is poisoned itself, and another is needed: nothing else was changed.
+    Unfit,
 }
 
 /// Takes a frame out of the kernel's mapping; the second frame is free, and mapped, for a table that is needed.
@@ -31,6 +33,9 @@ pub type TakeOut = fn(FrameNumber, Option<FrameNumber>) -> TakenOut;
 const MOST: usize = 64;
 /// A block of 1 GiB needs a table for its blocks of 2 MiB, and one of those a table for its pages.
 const SPARES: usize = 2;
+
+/// Spare frames that are tried beyond those that are needed, when they turn out to be poisoned.
+const MOST_UNFIT: usize = 4;
 
 /// Frames that wait, and what is needed for them.
 #[derive(Debug)]
@@ -116,12 +121,28 @@ impl FrameTable<'_> {
     #[inline(never)]
     fn take_out_now(&mut self, index: u32) {
         self.take_out_retired();
+        self.note_waiting(index);
+    }
+
+    fn note_waiting(&mut self, index: u32) {
         match self.waiting.frames.get_mut(self.waiting.count) {
             Some(place) => {
                 *place = index;
                 self.waiting.count = self.waiting.count.wrapping_add(1);
             }
             None => self.waiting.still_mapped = self.waiting.still_mapped.saturating_add(1),
+        }
+    }
+
+    /// Retires a frame that was just handed out and could not be filled. It stays in the list that it was put into.
+    pub fn discard(&mut self, frame: FrameNumber) {
+        if let Some(index) = self.used(frame)
+            && let Some(entry) = self.entries.get_mut(index as usize)
+            && matches!(entry.state, TASK | KERNEL)
+        {
+            entry.state = RETIRED;
+            self.retired += 1;
+            self.note_waiting(index);
         }
     }
 
@@ -134,14 +155,18 @@ impl FrameTable<'_> {
             return;
         };
         while let Some(last) = self.waiting.count.checked_sub(1) {
-            let index = self.waiting.frames.get(last).copied();
-            if let Some(frame) = index.and_then(|index| self.frame(index)) {
+            let Some(index) = self.waiting.frames.get(last).copied() else {
+                return;
+            };
+            // Its place is free for a spare frame that turns out to be poisoned.
+            self.waiting.count = last;
+            if let Some(frame) = self.frame(index) {
                 if !self.take_out(frame, take_out) {
+                    self.note_waiting(index);
                     return;
                 }
                 self.waiting.last = Some(frame);
             }
-            self.waiting.count = last;
             // Before the next one: a table is made of what was at hand before anything near this frame was handed out.
             self.keep_spares();
         }
@@ -149,7 +174,7 @@ impl FrameTable<'_> {
 
     fn take_out(&mut self, frame: FrameNumber, take_out: TakeOut) -> bool {
         // One table for each level that a block can be at, and one attempt that needs none.
-        for _ in 0..=SPARES {
+        for _ in 0..=SPARES + MOST_UNFIT {
             let spare = self.spare();
             match take_out(frame, spare) {
                 TakenOut::Done => {
@@ -164,6 +189,11 @@ impl FrameTable<'_> {
                 TakenOut::NoSpare => {
                     self.put_back(spare);
                     return false;
+                }
+                TakenOut::Unfit => {
+                    if let Some(spare) = spare {
+                        self.discard(spare);
+                    }
                 }
             }
         }

@@ -72,6 +72,60 @@ fn owners_are_known_frame_by_frame() {
     assert!(!table.retire(FrameNumber(0x9000)));
 }
 
+/// The same mapping; a frame below 0x102 cannot be filled.
+fn take_out_poisoned(frame: FrameNumber, spare: Option<FrameNumber>) -> TakenOut {
+    if spare.is_some_and(|spare| spare.0 < 0x102)
+        && !SPLIT.with_borrow(|split| split.contains(&(frame.0 >> 8)))
+    {
+        ASKED.with_borrow_mut(|asked| asked.push((frame.0, spare.map(|spare| spare.0))));
+        return TakenOut::Unfit;
+    }
+    take_out(frame, spare)
+}
+
+#[test]
+fn a_spare_frame_that_is_poisoned_is_retired_and_another_is_used() {
+    let mut entries = [GARBAGE; 0x900];
+    let mut table = blocks(&mut entries);
+    table.take_out_by(take_out_poisoned);
+    assert!(table.retire(FrameNumber(0x1234)));
+    table.take_out_retired();
+    let mut asked = asked_about();
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked, [0x100, 0x101, 0x1234], "the spare ones are taken out too");
+    for frame in [0x100, 0x101, 0x1234] {
+        assert_eq!(table.holder(FrameNumber(frame)), Holder::Retired, "{frame:#x}");
+    }
+    // A table for each of two blocks of 256 and two of 16.
+    assert_eq!((table.mapping_tables(), table.still_mapped()), (4, 0));
+    assert_eq!(table.stock().2, 3);
+}
+
+#[test]
+fn a_frame_that_could_not_be_filled_never_comes_back() {
+    let mut entries = [GARBAGE; 8];
+    let mut table = table(&mut entries);
+    let mut list = FrameList::EMPTY;
+    let page = table.take(Holder::Task(1), &mut list).unwrap();
+    let own = table.take(Holder::Kernel, &mut list).unwrap();
+    let walk = table.take(Holder::Task(1), &mut list).unwrap();
+    table.make_table(walk);
+    // A frame of the kernel's is none of a task's pages, and one that is nobody's was not handed out.
+    table.make_table(own);
+    table.discard(FrameNumber(0x203));
+    assert_eq!(table.holder(own), Holder::Kernel);
+    assert_eq!(table.holder(walk), Holder::Table(1));
+    for frame in [page, own, page] {
+        table.discard(frame);
+    }
+    assert_eq!(table.stock(), (8, 5, 2));
+    table.give_back(&mut list);
+    assert_eq!(table.stock(), (8, 6, 2));
+    let holders = [page, own, walk].map(|frame| table.holder(frame));
+    assert_eq!(holders, [Holder::Retired, Holder::Retired, Holder::Free]);
+}
+
 /// A block begins in the middle of the first range; the second one has room for two.
 fn blocks(entries: &mut [Entry]) -> FrameTable<'_> {
     FrameTable::new(

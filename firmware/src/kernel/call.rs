@@ -1,6 +1,6 @@
 //! The calls programs make; [`seawall_firmware::calls`] says what each is.
 
-use seawall_agent::VirtualAddress;
+use seawall_agent::{FrameNumber, VirtualAddress};
 use seawall_firmware::bundle;
 use seawall_firmware::calls::{self, FAILED, MEMORY_ERROR, What};
 use seawall_firmware::elf::Access;
@@ -84,6 +84,7 @@ impl Guest {
         if self.kernel.healing.is_some() {
             self.source_aborted();
         }
+        self.judge_unfit();
         self.kernel.note_walk(self.kernel.current);
         if self.judge_walks() {
             result = MEMORY_ERROR;
@@ -120,10 +121,7 @@ impl Guest {
             Some(What::Masked) => self.masked(number, address),
             Some(What::Beyond) => kernel.announce_beyond(number, address, Access::Write),
             Some(What::BeyondText) => kernel.announce_beyond(number, address, Access::Execute),
-            Some(What::Source) => match kernel.source_frame(kernel.current, address) {
-                Some(frame) => kernel.announce_page(Window::Checkpoint, number, frame.address().0),
-                None => FAILED,
-            },
+            Some(What::Source) => kernel.announce_frame(number, kernel.source_frame(kernel.current, address)),
             Some(What::Border | What::Deferred) => u64::from(kernel.port.is_some()),
             Some(What::Copy) => kernel.stop_at(Stop::Copy(number)),
             Some(What::Interrupt) => kernel.stop_at(Stop::Interrupt(number)),
@@ -137,14 +135,12 @@ impl Guest {
                 memory::touch(page);
                 announced
             }
-            Some(What::Free) => match kernel.frames.highest_free() {
-                Some(frame) => kernel.announce_page(Window::Checkpoint, number, frame.address().0),
-                None => FAILED,
-            },
-            Some(What::Own) => match kernel.own_page {
-                Some(page) => kernel.announce_page(Window::Checkpoint, number, page.address().0),
-                None => FAILED,
-            },
+            Some(What::Free) => kernel.announce_frame(number, kernel.frames.highest_free()),
+            Some(What::Next) => {
+                let next = kernel.next_frame(address);
+                kernel.announce_frame(number, next)
+            }
+            Some(What::Own) => kernel.announce_frame(number, kernel.own_page),
             Some(What::Retired) => self.read_retired(),
             None => FAILED,
         }
@@ -330,6 +326,14 @@ impl Kernel {
         };
         registers::forget_all();
         self.announce_page(Window::Checkpoint, number, table.address().0)
+    }
+
+    /// A frame of whomever's.
+    fn announce_frame(&mut self, number: u64, frame: Option<FrameNumber>) -> u64 {
+        match frame {
+            Some(frame) => self.announce_page(Window::Checkpoint, number, frame.address().0),
+            None => FAILED,
+        }
     }
 
     pub(super) fn announce_page(&mut self, window: Window, number: u64, page: u64) -> u64 {

@@ -54,6 +54,7 @@ pub(crate) fn fail() -> ! {
 impl Guest {
     /// All that was waited for has ended: the report, the verdict, and off.
     pub(super) fn finish(&mut self) -> ! {
+        self.take_out_retired();
         self.kernel.say_verdicts();
         let aborts = self.kernel.aborts;
         let (mut faulted, mut damaged) = (0_u32, 0_u32);

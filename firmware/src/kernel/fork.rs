@@ -96,11 +96,10 @@ impl Kernel {
 
     fn copy_space(&mut self, home: u16, child: u16, list: &mut FrameList) -> Option<Space> {
         let from = self.slot(home).space?;
-        let to = Space::new(child, &mut self.frames, list)?;
-        let frames = &mut self.frames;
+        let to = Space::new(child, self.fresh_table(child, list)?);
         let whole = from.each_table(|address, table| {
-            to.table_for(address, frames, list)
-                .is_some_and(|copy| fork_table(table, copy, frames))
+            to.table_for(address, &mut || self.fresh_table(child, list))
+                .is_some_and(|copy| fork_table(table, copy, &self.frames))
         });
         from.forget();
         whole.then_some(to)

@@ -79,20 +79,23 @@ impl Kernel {
         const NO_MEMORY: &str = "no memory is left for another task";
         let elf = self.elf(self.slot(slot).program)?;
         self.know_image(self.slot(slot).program, &elf);
-        let space = Space::new(slot, &mut self.frames, list).ok_or(NO_MEMORY)?;
+        let space = Space::new(slot, self.fresh_table(slot, list).ok_or(NO_MEMORY)?);
         for segment in elf.segments() {
             self.segment(slot, &space, segment, list).ok_or(NO_MEMORY)?;
         }
         for page in 1..=STACK_PAGES {
-            let frame = self.frames.take(Holder::Task(slot), list).ok_or(NO_MEMORY)?;
+            let frame = self.fresh(slot, list).ok_or(NO_MEMORY)?;
             let descriptor = space::page(frame, Access::Write);
-            self.page(&space, STACK_TOP - page * PAGE, frame, descriptor, list)
+            space
+                .map(STACK_TOP - page * PAGE, descriptor, &mut || {
+                    self.fresh_table(slot, list)
+                })
                 .ok_or(NO_MEMORY)?;
         }
         if let Some(port) = self.port {
             let window = port.user_page() | tables::USER_DEVICE;
             space
-                .map(USER_WINDOW, window, &mut self.frames, list)
+                .map(USER_WINDOW, window, &mut || self.fresh_table(slot, list))
                 .ok_or(NO_MEMORY)?;
         }
         Ok((space, elf.entry))
@@ -117,11 +120,15 @@ impl Kernel {
         };
         for at in (segment.first_page()..segment.end_page()).step_by(native(PAGE)) {
             // A segment has fewer pages than a block has frames.
-            let frame = match &mut own {
-                Some(next) => core::mem::replace(next, FrameNumber(next.0 + 1)),
-                None => self.frames.take(Holder::Task(slot), list)?,
+            let placed = own;
+            own = own.map(|frame| FrameNumber(frame.0 + 1));
+            let frame = match placed.filter(|frame| self.clears(*frame)) {
+                Some(frame) => frame,
+                // One that is poisoned stays behind in its block.
+                None => self.fresh(slot, list)?,
             };
-            self.page(space, at, frame, space::clean_page(frame, segment.access), list)?;
+            let descriptor = space::clean_page(frame, segment.access);
+            space.map(at, descriptor, &mut || self.fresh_table(slot, list))?;
             // What of the segment's bytes falls into this page.
             let skip = native(at.saturating_sub(segment.address));
             let offset = native(segment.address.saturating_sub(at));
@@ -133,19 +140,6 @@ impl Kernel {
             }
         }
         Some(())
-    }
-
-    /// Maps a frame that was just handed out.
-    fn page(
-        &mut self,
-        space: &Space,
-        at: u64,
-        frame: FrameNumber,
-        descriptor: u64,
-        list: &mut FrameList,
-    ) -> Option<()> {
-        memory::clear_frame(frame);
-        space.map(at, descriptor, &mut self.frames, list)
     }
 
     /// Gives the memory of ended tasks back. Retired frames stay where they are.

@@ -20,6 +20,7 @@ pub(crate) mod epitaph;
 pub(crate) mod family;
 mod fault;
 mod fork;
+mod fresh;
 mod futex;
 mod heal;
 mod inspect;
@@ -148,6 +149,8 @@ pub(crate) struct Kernel {
     healing: Option<copies::Copying>,
     /// What the barrier behind such a copy found; 0 for nothing.
     healing_disr: u64,
+    /// The frame that was filled when the error came that is being dealt with.
+    filling: Option<FrameNumber>,
     /// A task whose tables could not be read in passing, and what was met, until that is judged.
     met: Cell<Option<(u16, Snapshot)>>,
     /// The guest does not end before this tick.
@@ -203,6 +206,7 @@ impl Guest {
             futex_waiters: SlotSet::EMPTY,
             walked: Cell::new((0, FrameNumber(0))),
             healing: None,
+            filling: None,
             met: Cell::new(None),
             healing_disr: 0,
             stay_until: 0,
@@ -227,8 +231,12 @@ impl Guest {
                 log::error!("there is no program `{}`", spec.program);
                 return Err("seawall.tasks names a program that does not exist");
             };
-            let slot = self.kernel.spawn(program, spec.policy, 0)?;
-            self.note_start(slot);
+            let slot = self.kernel.spawn(program, spec.policy, 0);
+            if let Ok(slot) = slot {
+                self.note_start(slot);
+            }
+            self.judge_unfit();
+            slot?;
         }
         Ok(())
     }

@@ -313,6 +313,10 @@ impl engine::Kernel for Kernel {
         self.copying.map(|copying| copying.task)
     }
 
+    fn filling(&self, elr: VirtualAddress) -> Option<FrameNumber> {
+        guarded::way_back(elr.0).and(self.filling)
+    }
+
     #[inline(always)]
     fn frame_at(&self, task: TaskId, address: VirtualAddress) -> Option<FrameNumber> {
         let space = self.slot(task.0).space;

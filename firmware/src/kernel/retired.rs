@@ -51,6 +51,7 @@ impl Guest {
         if self.kernel.port.is_none() {
             return FAILED;
         }
+        self.take_out_retired();
         self.kernel.say_verdicts();
         log::info!("rebooting");
         self.take_stock();
@@ -64,7 +65,7 @@ impl Guest {
         for slot in 1..self.kernel.tasks.made() {
             self.kernel.give_back(slot);
         }
-        self.kernel.frames.take_out_retired();
+        self.take_out_retired();
         let dearest = linear::dearest();
         if dearest != 0 {
             self.note(&Note::Measure {
@@ -75,6 +76,12 @@ impl Guest {
         let census = self.kernel.census(true);
         self.note(&Note::Census(census));
         census
+    }
+
+    /// Has the kernel's own mapping without the retired frames, and judges what was met in that.
+    pub(super) fn take_out_retired(&mut self) {
+        self.kernel.frames.take_out_retired();
+        self.judge_unfit();
     }
 
     /// Reads the frame that was last taken out of the linear map through it, and its neighbours in the block.

@@ -78,7 +78,7 @@ impl Guest {
         self.kernel.give_back_dead();
         self.patrol();
         self.judge_walks();
-        self.kernel.frames.take_out_retired();
+        self.take_out_retired();
         while let Some(slot) = self.kernel.again.take_lowest() {
             match self.kernel.load(slot) {
                 Ok(()) => self.note_start(slot),
@@ -87,6 +87,7 @@ impl Guest {
                     self.kernel.stay_ended(slot);
                 }
             }
+            self.judge_unfit();
         }
         self.kernel.say_stay();
         if self.kernel.is_over() {

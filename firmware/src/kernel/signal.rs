@@ -18,11 +18,10 @@ use seawall_agent::engine::{GRANULE, Handler, Notice};
 use seawall_agent::{Severity, TaskId, VirtualAddress};
 use seawall_firmware::calls::FAILED;
 
-use super::copies::Copying;
 use super::task::Task;
 use super::{Guest, Kernel};
 use crate::arch::frame::Frame;
-use crate::arch::{guarded, registers, space};
+use crate::arch::{registers, space};
 
 /// What a task has said about its handler, and how far it is with it.
 #[derive(Clone, Copy, Debug)]
@@ -180,14 +179,10 @@ impl Kernel {
         let Some(space) = self.slot(slot).space.filter(|space| space.is_lost(address)) else {
             return FAILED;
         };
-        let Some(new) = self.take_frame(slot) else {
+        let home = self.slot(slot).home;
+        let Some(new) = self.with_frames(home, |kernel, list| kernel.fresh(home, list)) else {
             return FAILED;
         };
-        if !guarded::clear(new) {
-            // It is poisoned itself, which is judged when the call ends; the task may ask again.
-            self.healing = Some(Copying::to_heal(slot, address, new));
-            return FAILED;
-        }
         match space.make_good(address, space::page(new, seawall_firmware::elf::Access::Write)) {
             true => 0,
             false => FAILED,

@@ -3,7 +3,7 @@
 use seawall_agent::{FrameNumber, IntermediateAddress, VirtualAddress};
 use seawall_firmware::calls::{FAILED, Spot};
 use seawall_firmware::elf::Access;
-use seawall_firmware::frames::FrameList;
+use seawall_firmware::frames::{FrameList, Holder};
 use seawall_firmware::regions::Region;
 use seawall_replay::port::Window;
 use seawall_replay::report::Note;
@@ -180,6 +180,18 @@ impl Kernel {
         Some(table.start.wrapping_add(self.frames.offset_of(frame)?))
     }
 
+    /// The frame that is handed out next when a few others have been.
+    pub(super) fn next_frame(&mut self, earlier: u64) -> Option<FrameNumber> {
+        let mut list = FrameList::EMPTY;
+        let frames = &mut self.frames;
+        let next = (0..=earlier.min(16))
+            .map_while(|_| frames.take(Holder::Kernel, &mut list))
+            .last();
+        // They come back in the order in which they went.
+        frames.give_back(&mut list);
+        next
+    }
+
     /// While an error is handled: a page of the kernel's own is announced, and then read.
     #[cold]
     pub(super) fn stop_in_handler(&mut self) {
@@ -201,13 +213,14 @@ impl Kernel {
         }
         let frame = FrameNumber::from_address(IntermediateAddress(BEYOND));
         let current = self.current;
-        let task = self.slot_mut(current);
-        let Some(space) = task.space.filter(|_| registers::has_41_bits()) else {
+        let Some(space) = self.slot(current).space.filter(|_| registers::has_41_bits()) else {
             return FAILED;
         };
-        let mut list = core::mem::replace(&mut task.frames, FrameList::EMPTY);
-        let mapped = space.map(address, space::page(frame, access), &mut self.frames, &mut list);
-        self.slot_mut(current).frames = list;
+        let mapped = self.with_frames(current, |kernel, list| {
+            space.map(address, space::page(frame, access), &mut || {
+                kernel.fresh_table(current, list)
+            })
+        });
         match mapped {
             Some(()) => self.announce_page(Window::Checkpoint, number, BEYOND),
             None => FAILED,

@@ -146,6 +146,7 @@ pub(super) fn done(abort: &Abort) -> String {
         "carry-on" if abort.slot.is_none() => "the kernel goes on where it was",
         "carry-on" => "the task goes on where it was",
         "heal" => "the page is restored in another frame, and the task goes on where it was",
+        "fail-copy" if abort.slot.is_none() => "the kernel takes another frame in its place",
         "fail-copy" => "the kernel's copy ends with an error",
         "signal" => "the task's own handler is told",
         "restart" => "the task begins again",

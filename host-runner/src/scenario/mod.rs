@@ -123,6 +123,7 @@ pub const PROGRAMS: &[(&str, &[&str])] = &[
     ("copy_on_write", &["copier"]),
     ("copyout_fresh", &["filler"]),
     ("fork", &["forked"]),
+    ("fresh", &["forked", "load"]),
     ("crowd", &[]),
     ("apart", &[]),
     ("apart_store", &[]),

@@ -44,6 +44,7 @@ extern "C" fn handler(address: u64, length: u64, severity: u64, restartable: u64
     }
     match at {
         REPLACE_AND_RETURN => {
+            checkpoint(8, 0, What::Next);
             if call(REPLACE, address, 0, 0) != 0 || load(address) != 0 {
                 exit(7);
             }
