@@ -105,9 +105,7 @@ impl Copying {
     /// Whether an abort in the copy can be one of the task's memory: not, when it names an address of the kernel's half
     /// that is not the frame's.
     fn met(&self, taken: &Snapshot) -> bool {
-        let names_far = Esr(taken.esr).abort().is_some_and(|abort| abort.far_valid());
-        let far = VirtualAddress(taken.far);
-        !names_far || far.0 >> 63 == 0 || self.frame_at(self.task, far).is_some()
+        can_be_of(taken, self.alias)
     }
 }
 
@@ -327,6 +325,14 @@ impl Guest {
                 .is_some_and(|to| guarded::copy_from_frame(to, frame, offset.saturating_add(part.start)))
         })
     }
+}
+
+/// Whether an abort can be one of what the kernel was about, in a program's half or in this frame by the linear map: not, when
+/// it names another address of the kernel's half.
+pub(super) fn can_be_of(taken: &Snapshot, frame: Option<FrameNumber>) -> bool {
+    let names_far = Esr(taken.esr).abort().is_some_and(|abort| abort.far_valid());
+    let named = FrameNumber::from_address(IntermediateAddress(taken.far.wrapping_sub(tables::LINEAR_BASE)));
+    !names_far || taken.far >> 63 == 0 || frame == Some(named)
 }
 
 /// Where a part of a copy begins. An address that wraps is nobody's.

@@ -4,12 +4,12 @@
 //! the frame, for what it held was nobody's: it is never handed out again, and another is taken in its place. The abort is
 //! judged and put on record as soon as what the frames are for is done.
 
-use seawall_agent::engine::Snapshot;
-use seawall_agent::{Esr, FrameNumber, IntermediateAddress};
+use seawall_agent::FrameNumber;
 use seawall_firmware::frames::{FrameList, Holder};
 
+use super::copies::can_be_of;
 use super::{Guest, Kernel};
-use crate::arch::{counter, guarded, tables, unfit};
+use crate::arch::{counter, guarded, unfit};
 
 impl Guest {
     /// Judges what was met in frames that were filled.
@@ -26,7 +26,7 @@ impl Guest {
         let mut place = 0;
         // To retire a frame may itself bring another one.
         while let Some((frame, mut taken)) = unfit::get(place) {
-            self.kernel.filling = is_of(frame, &taken).then_some(frame);
+            self.kernel.filling = can_be_of(&taken, Some(frame)).then_some(frame);
             // What it cost is counted from here: meanwhile a program may have been loaded.
             taken.entered = counter::now();
             let _ = self.copy_aborted(&taken);
@@ -35,13 +35,6 @@ impl Guest {
         }
         unfit::forget();
     }
-}
-
-/// Whether an abort that came in filling a frame can be one of that frame: not, when it names another of the kernel's.
-fn is_of(frame: FrameNumber, taken: &Snapshot) -> bool {
-    let names_far = Esr(taken.esr).abort().is_some_and(|abort| abort.far_valid());
-    let offset = taken.far.wrapping_sub(tables::LINEAR_BASE);
-    !names_far || taken.far >> 63 == 0 || FrameNumber::from_address(IntermediateAddress(offset)) == frame
 }
 
 impl Kernel {
